@@ -1,0 +1,8 @@
+//go:build tools
+
+// Package tools pins the programs that the cluster is built from, so that go.mod and go.sum keep them.
+package tools
+
+import (
+	_ "go.etcd.io/etcd/server/v3"
+)
