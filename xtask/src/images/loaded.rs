@@ -30,8 +30,9 @@ impl Node {
 /// Asks every node.
 pub fn on_nodes(cluster: &Cluster) -> Result<Vec<Node>> {
     let mut nodes = Vec::new();
-    for name in cluster.nodes() {
-        let mut list = cluster.docker();
+    for node in cluster.nodes()? {
+        let name = node.name.clone();
+        let mut list = cluster.docker()?;
         list.args(["exec", &name, "crictl", "images", "--output", "json"]);
         let text = process::output(&format!("list the images of node {name}"), &mut list, LIMIT)?;
         let ids = ids(&text).with_context(|| format!("failed to read the list of images of node {name}"))?;

@@ -45,7 +45,7 @@ pub fn run(steps: &mut Steps, arguments: &Arguments) {
     for name in unknown {
         steps.fail(name, &format!("there is no such file in tests/e2e/tests; there are {}", ON_CLUSTER.join(", ")));
     }
-    let was_up = cluster::is_up(cluster::DEFAULT_NAME);
+    let was_up = Cluster::open(cluster::DEFAULT_NAME).is_ok();
     let Some(cluster) = steps.check("cluster up", || cluster::up(&UpOptions::default())) else { return };
     let prepared = steps.check("images and operators", || prepare(&cluster));
     let environment = match prepared.map(|()| Environment::of(&cluster)) {
@@ -66,7 +66,7 @@ pub fn run(steps: &mut Steps, arguments: &Arguments) {
         steps.tests(situations, &mut environment.test(situations, arguments), TEST_LIMIT);
     }
     if !was_up && !arguments.keep {
-        steps.check("cluster down", || cluster::down(cluster::DEFAULT_NAME));
+        steps.check("cluster down", || cluster::down(cluster::DEFAULT_NAME, false));
     }
     if is_wanted(lifecycle) {
         steps.tests(lifecycle, &mut environment.test(lifecycle, arguments), TEST_LIMIT);
@@ -101,7 +101,7 @@ impl Environment {
             ("OPERATOR_LITE_IMAGES".to_owned(), images.into()),
             ("OPERATOR_LITE_CLUSTER".to_owned(), cluster::DEFAULT_NAME.into()),
         ];
-        let docker = cluster.docker();
+        let docker = cluster.docker()?;
         if let Some((_, Some(host))) = docker.get_envs().find(|(name, _)| *name == "DOCKER_HOST") {
             variables.push(("OPERATOR_LITE_DOCKER_HOST".to_owned(), host.to_owned()));
         }
