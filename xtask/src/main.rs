@@ -1,2 +1,70 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask …`: everything a user or developer of this repository does, in one command each.
+#![allow(unreachable_pub, reason = "a program has no public interface; `pub` says: for the other modules")]
+
+mod cluster;
+mod conformance;
+mod digest;
+mod image;
+mod images;
+mod manifests;
+mod packages;
+mod paths;
+mod process;
+mod progress;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Everything around operator-lite, in one command each", version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// A real four-node Kubernetes in containers, on this machine.
+    Cluster(cluster::Arguments),
+    /// kubectl of the cluster's version, set to the cluster.
+    Kubectl(cluster::KubectlArguments),
+    /// Run every tier of tests that exists, and print a table of them.
+    Test(test::Arguments),
+    /// Run upstream's own tests of Deployments and ReplicaSets.
+    Conformance(conformance::Arguments),
+    /// Build the container images and load them into the cluster.
+    Images(images::Arguments),
+    /// Write CRDs and manifests from the operators' code.
+    Manifests(manifests::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
+    let result = match arguments.split_first() {
+        // Docker and we ourselves call these; their arguments are not for clap.
+        Some((first, rest)) if first == cluster::INTERNAL => cluster::run_internal(rest),
+        _ => run(Arguments::parse()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    match arguments.verb {
+        Verb::Cluster(arguments) => cluster::run(&arguments),
+        Verb::Kubectl(arguments) => cluster::kubectl(&arguments),
+        Verb::Test(arguments) => test::run(&arguments),
+        Verb::Conformance(arguments) => conformance::run(&arguments),
+        Verb::Images(arguments) => images::run(&arguments),
+        Verb::Manifests(arguments) => manifests::run(&arguments),
+    }
+}

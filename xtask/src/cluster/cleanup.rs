@@ -1,0 +1,105 @@
+//! Removes a cluster, whole or half made, and with the last one all that was started for any.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use super::docker::Docker;
+use super::lock::Lock;
+use super::private_docker::PrivateDocker;
+use super::record::Record;
+use super::{forward, network, node_image, sysctl};
+use crate::{paths, progress};
+
+/// Takes a cluster down; `purge` also removes what is kept to make the next `up` quick.
+pub fn down(name: &str, purge: bool) -> Result<()> {
+    let _lock = Lock::of_cluster(name)?;
+    let step = progress::step(format!("taking the cluster {name} down"));
+    remove_interrupted(name)?;
+    let is_last = end_private_docker()?;
+    step.done();
+    if is_last {
+        sysctl::restore()?;
+    }
+    if purge {
+        self::purge(is_last)?;
+    } else {
+        let cache = paths::cache()?;
+        if cache.exists() {
+            progress::say(format!("programs and images stay in {} (down --purge removes them)", cache.display()));
+        }
+    }
+    Ok(())
+}
+
+/// Removes every trace of one cluster from every Docker that may have some; the daemons stay.
+pub(super) fn remove_interrupted(name: &str) -> Result<()> {
+    forward::stop(name)?;
+    let private = PrivateDocker::new()?;
+    if private.first_process().is_some() && private.client().answers() {
+        remove_containers(&private.client(), name)?;
+    }
+    let user = Docker::of_user();
+    // Another cluster's record says which daemon it is in; one without a record can be in either.
+    if Record::read(name).is_none_or(|record| !record.is_private) && user.answers() {
+        remove_containers(&user, name)?;
+    }
+    let folder = paths::cluster(name)?;
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("failed to remove {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+fn remove_containers(docker: &Docker, name: &str) -> Result<()> {
+    let containers = docker.containers(name)?;
+    if !containers.is_empty() {
+        for container in &containers {
+            if docker.state(container)? == "paused" {
+                // A frozen process cannot die.
+                docker.output(&format!("unpause {container}"), &["unpause", container])?;
+            }
+        }
+        let mut arguments = vec!["rm", "--force", "--volumes"];
+        arguments.extend(containers.iter().map(String::as_str));
+        docker.output(&format!("remove the nodes of {name}"), &arguments)?;
+    }
+    let network = network::name(name);
+    if docker.has_network(&network) {
+        docker.output(&format!("remove the network of {name}"), &["network", "rm", &network])?;
+    }
+    Ok(())
+}
+
+/// Ends the private daemon unless another cluster lives in it; whether no cluster is left at all.
+fn end_private_docker() -> Result<bool> {
+    let _lock = Lock::of_private_docker()?;
+    let others = Record::all();
+    let private = PrivateDocker::new()?;
+    if !others.iter().any(|record| record.is_private) {
+        private.stop()?;
+    }
+    Ok(others.is_empty())
+}
+
+fn purge(is_last: bool) -> Result<()> {
+    let user = Docker::of_user();
+    if !is_last {
+        progress::say("another cluster is up: programs and images stay until the last one is down");
+        return Ok(());
+    }
+    if user.answers() {
+        let filter = "reference=operator-lite.dev/node";
+        let images = user.output("list node images", &["images", "--quiet", "--filter", filter])?;
+        for image in images.lines() {
+            user.output("remove a node image", &["rmi", "--force", image])?;
+        }
+    }
+    PrivateDocker::new()?.purge()?;
+    node_image::purge()?;
+    let cache = paths::cache()?;
+    if cache.exists() {
+        fs::remove_dir_all(&cache).with_context(|| format!("failed to remove {}", cache.display()))?;
+    }
+    Ok(())
+}
