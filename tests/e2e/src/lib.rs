@@ -22,6 +22,7 @@ pub mod machine;
 pub mod namespace;
 pub mod node;
 pub mod pod;
+pub mod reach;
 pub mod requests;
 pub mod rollout;
 pub mod wait;

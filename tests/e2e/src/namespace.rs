@@ -22,10 +22,7 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 ///
 /// # Panics
 /// As the body does.
-pub async fn with_namespace<F>(purpose: &str, body: impl FnOnce(Cluster, String) -> F) -> Result<()>
-where
-    F: Future<Output = Result<()>>,
-{
+pub async fn with_namespace(purpose: &str, body: impl AsyncFnOnce(Cluster, String) -> Result<()>) -> Result<()> {
     let cluster = Cluster::connect().await?;
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let name = format!("e2e-{purpose}-{}-{number}", std::process::id());

@@ -52,8 +52,17 @@ pub async fn start(cluster: &Cluster, namespace: &str, name: &str, node: &str, c
         "metadata": {"name": name, "labels": {"app": name}},
         "spec": {"nodeName": node, "terminationGracePeriodSeconds": 1, "containers": [container]},
     });
-    pods(cluster, namespace).create(&PostParams::default(), &serde_json::from_value(pod)?).await?;
+    create(cluster, namespace, &pod).await?;
     wait_ready(cluster, namespace, name).await
+}
+
+/// Creates a pod.
+///
+/// # Errors
+/// It is refused.
+pub async fn create(cluster: &Cluster, namespace: &str, pod: &Value) -> Result<()> {
+    pods(cluster, namespace).create(&PostParams::default(), &serde_json::from_value(pod.clone())?).await?;
+    Ok(())
 }
 
 /// Waits until a pod is Ready.

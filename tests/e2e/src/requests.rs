@@ -13,6 +13,9 @@ use crate::wait::{self, Seen};
 /// The image of the request counter; `cargo xtask images` builds and loads it.
 pub const IMAGE: &str = "operator-lite.dev/request-counter:dev";
 
+/// The name of the pod that counts.
+pub const POD: &str = "request-counter";
+
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 
 /// What the request counter tells at its end, as one line of JSON.
@@ -54,7 +57,7 @@ impl RequestCounter {
     /// # Errors
     /// It does not start, or gets no answer.
     pub async fn start(cluster: &Cluster, namespace: &str, node: &str, url: &str, per_second: u32) -> Result<Self> {
-        let name = "request-counter";
+        let name = POD;
         let container = json!({
             "name": name,
             "image": IMAGE,
