@@ -1,0 +1,219 @@
+//! Watches and the caches that they fill.
+//!
+//! A [`Watch`] is a typed handle: one kind, one cache, one stream of changes, shared by everybody who holds the handle.
+//! It may be created before there is a client; [`Watch::run`] then lists and watches until it is cancelled. Reads are
+//! sorted by key, so that no decision depends on the order of a hash map.
+
+mod reflector;
+mod store;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+pub use store::Change;
+use store::Store;
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    client::Written,
+    object::{Key, Object, Revision, Uid},
+    permission::{Permission, Verb},
+};
+
+/// What watches of any kind can be asked; lets a controller hold several kinds in one list.
+pub trait AnyWatch: Send + Sync {
+    /// The plural name of the kind, as in `pods`.
+    fn resource(&self) -> String;
+    /// True once the first list has been stored.
+    fn is_synced(&self) -> bool;
+    /// True if the cache shows what was written, or something newer. `None` if the write concerns another kind.
+    fn has_seen(&self, written: &Written) -> Option<bool>;
+    /// Asks for a fresh, consistent list; returns its number for [`AnyWatch::relisted`].
+    fn relist(&self) -> u64;
+    /// True once the list of this number, or a later one, has been stored.
+    fn relisted(&self, number: u64) -> bool;
+    /// What running it needs.
+    fn permissions(&self) -> Vec<Permission>;
+    /// Restarts of the watch since the process began.
+    fn restarts(&self) -> u64;
+    /// Runs it on `client` until the future is dropped.
+    fn run(self: Arc<Self>, client: kube::Client) -> futures::future::BoxFuture<'static, ()>;
+    /// Completes at the next change of what the methods above report.
+    fn progress(&self) -> watch::Receiver<u64>;
+}
+
+type Subscriber<K> = Box<dyn Fn(&Change<K>) + Send + Sync>;
+
+/// A typed handle on the cache of one kind, over all namespaces. Cheap to clone.
+pub struct Watch<K: Object> {
+    shared: Arc<Shared<K>>,
+}
+
+/// The state behind all handles of a watch.
+struct Shared<K: Object> {
+    store: Mutex<Store<K>>,
+    subscribers: Mutex<Vec<Subscriber<K>>>,
+    is_synced: AtomicBool,
+    lists_asked: AtomicU64,
+    lists_stored: AtomicU64,
+    restarts: AtomicU64,
+    relist: Notify,
+    progress: watch::Sender<u64>,
+}
+
+impl<K: Object> Clone for Watch<K> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<K: Object> fmt::Debug for Watch<K> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Watch").field(&K::plural(&())).finish()
+    }
+}
+
+impl<K: Object> Default for Watch<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: Object> Watch<K> {
+    /// An empty cache that nobody fills yet.
+    pub fn new() -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                store: Mutex::new(Store::default()),
+                subscribers: Mutex::new(Vec::new()),
+                is_synced: AtomicBool::new(false),
+                lists_asked: AtomicU64::new(0),
+                lists_stored: AtomicU64::new(0),
+                restarts: AtomicU64::new(0),
+                relist: Notify::new(),
+                progress: watch::Sender::new(0),
+            }),
+        }
+    }
+
+    /// The object of this key as the cache has it.
+    pub fn get(&self, key: &Key) -> Option<Arc<K>> {
+        self.shared.with_store(|store| store.get(key))
+    }
+
+    /// All objects that the object of this uid controls, sorted by key.
+    pub fn controlled_by(&self, owner: &Uid) -> Vec<Arc<K>> {
+        self.shared.with_store(|store| store.controlled_by(owner))
+    }
+
+    /// Calls `subscriber` for every change from now on, and once for every object already there.
+    ///
+    /// It runs on the watch's own task and must not block.
+    pub fn subscribe(&self, subscriber: impl Fn(&Change<K>) + Send + Sync + 'static) {
+        // The lock on the store is held meanwhile, so that no change falls between the two.
+        self.shared.with_store(|store| {
+            store.existing().for_each(|change| subscriber(&change));
+            self.shared.subscribers().push(Box::new(subscriber));
+        });
+    }
+
+    /// This watch without its type.
+    pub fn erased(&self) -> Arc<dyn AnyWatch> {
+        Arc::clone(&self.shared) as Arc<dyn AnyWatch>
+    }
+}
+
+impl<K: Object> Shared<K> {
+    fn with_store<T>(&self, read: impl FnOnce(&mut Store<K>) -> T) -> T {
+        // The store is whole after every operation, so a panic elsewhere does not spoil it.
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        read(&mut store)
+    }
+
+    fn subscribers(&self) -> std::sync::MutexGuard<'_, Vec<Subscriber<K>>> {
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores what the server said, and tells the subscribers before anybody can see a later state.
+    fn apply(&self, update: impl FnOnce(&mut Store<K>) -> Vec<Change<K>>) {
+        self.with_store(|store| {
+            let changes = update(store);
+            let subscribers = self.subscribers();
+            for change in &changes {
+                subscribers.iter().for_each(|subscriber| subscriber(change));
+            }
+        });
+        self.made_progress();
+    }
+
+    fn made_progress(&self) {
+        self.progress.send_modify(|count| *count += 1);
+    }
+
+    fn list_stored(&self, number: u64) {
+        self.lists_stored.store(number, Ordering::SeqCst);
+        self.is_synced.store(true, Ordering::SeqCst);
+        self.made_progress();
+    }
+}
+
+impl<K: Object> AnyWatch for Shared<K> {
+    fn resource(&self) -> String {
+        K::plural(&()).into_owned()
+    }
+
+    fn is_synced(&self) -> bool {
+        self.is_synced.load(Ordering::SeqCst)
+    }
+
+    fn has_seen(&self, written: &Written) -> Option<bool> {
+        if !written.is_of::<K>() {
+            return None;
+        }
+        Some(self.with_store(|store| match written {
+            Written::Revision { revision, .. } => store.revision() >= *revision,
+            Written::Deleted { key, uid, .. } => store
+                .get(key)
+                .is_none_or(|object| object.uid_of().as_ref() != Some(uid) || object.is_terminating()),
+            Written::Unknown { .. } => false,
+        }))
+    }
+
+    fn relist(&self) -> u64 {
+        let number = self.lists_asked.fetch_add(1, Ordering::SeqCst) + 1;
+        self.relist.notify_one();
+        number
+    }
+
+    fn relisted(&self, number: u64) -> bool {
+        self.lists_stored.load(Ordering::SeqCst) >= number
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
+        vec![Permission::of::<K>(Verb::List), Permission::of::<K>(Verb::Watch)]
+    }
+
+    fn restarts(&self) -> u64 {
+        self.restarts.load(Ordering::Relaxed)
+    }
+
+    fn run(self: Arc<Self>, client: kube::Client) -> futures::future::BoxFuture<'static, ()> {
+        Box::pin(reflector::run(self, client))
+    }
+
+    fn progress(&self) -> watch::Receiver<u64> {
+        self.progress.subscribe()
+    }
+}
+
+/// The newest revision that a list response stands for.
+fn list_revision(resource_version: Option<&str>) -> Revision {
+    resource_version.and_then(Revision::parse).unwrap_or_default()
+}

@@ -1,0 +1,176 @@
+//! The loop that keeps a cache equal to the server: list, watch from there, begin again when told to.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use futures::{StreamExt, pin_mut};
+use kube::{
+    Api,
+    api::{ListParams, WatchEvent, WatchParams},
+};
+use tracing::{debug, warn};
+
+use super::{Shared, list_revision};
+use crate::{object::Object, queue::Backoff};
+
+/// Objects a page of a list. The server's own tools use the same.
+const PAGE_SIZE: u32 = 500;
+/// A watch is renewed after this long plus up to as much again, so that many watches do not fall due together.
+const WATCH_SECONDS_MIN: u32 = 240;
+/// A stream without even a bookmark for this much longer than its own time-out is dead.
+const GRACE: Duration = Duration::from_secs(10);
+const LIST_TIMEOUT: Duration = Duration::from_secs(60);
+const BACKOFF: Backoff = Backoff {
+    base: Duration::from_millis(250),
+    max: Duration::from_secs(30),
+};
+
+/// A watch that the server ends sooner than this counts as failed, lest a broken proxy keep us spinning.
+const SHORTEST_WATCH: Duration = Duration::from_secs(1);
+
+/// Why a watch ended.
+enum End {
+    /// The server closed it, or nothing came; watch again from the same revision.
+    Resume,
+    /// The revision is gone, or somebody asked for a list.
+    Relist,
+    /// It failed, with a line for the log.
+    Failed(String),
+}
+
+pub(super) async fn run<K: Object>(shared: Arc<Shared<K>>, client: kube::Client) {
+    let api: Api<K> = Api::all(client);
+    let mut failures = 0;
+    let mut resume: Option<String> = None;
+    loop {
+        let from = match resume.take() {
+            Some(resource_version) => Ok(resource_version),
+            None => list(&api, &shared).await,
+        };
+        let started = tokio::time::Instant::now();
+        let ended = match from {
+            Ok(from) => watch(&api, &shared, from, &mut resume, &mut failures).await,
+            Err(message) => End::Failed(message),
+        };
+        shared.restarts.fetch_add(1, Ordering::Relaxed);
+        match ended {
+            End::Resume if started.elapsed() >= SHORTEST_WATCH => debug!(resource = %K::plural(&()), "watch renewed"),
+            End::Relist => resume = None,
+            End::Resume => back_off::<K>(&mut failures, "the server closed the watch at once").await,
+            End::Failed(error) => back_off::<K>(&mut failures, &error).await,
+        }
+    }
+}
+
+async fn back_off<K: Object>(failures: &mut u32, error: &str) {
+    *failures += 1;
+    let delay = BACKOFF.delay(*failures, rand::random());
+    warn!(resource = %K::plural(&()), %error, delay_seconds = delay.as_secs_f64(), "watch failed, trying again");
+    tokio::time::sleep(delay).await;
+}
+
+/// One consistent list, in pages; returns the revision to watch from.
+async fn list<K: Object>(api: &Api<K>, shared: &Shared<K>) -> Result<String, String> {
+    // Read before the request: a wish that comes while the list runs needs another one.
+    let number = shared.lists_asked.load(Ordering::SeqCst);
+    let mut params = ListParams::default().limit(PAGE_SIZE);
+    let mut objects = Vec::new();
+    let resource_version = loop {
+        let request = tokio::time::timeout(LIST_TIMEOUT, api.list(&params));
+        let page = match request.await {
+            Ok(Ok(page)) => page,
+            Ok(Err(error)) => return Err(format!("failed to list: {error}")),
+            Err(_) => return Err("failed to list: no answer in time".to_owned()),
+        };
+        objects.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => break page.metadata.resource_version.unwrap_or_default(),
+        }
+    };
+    let mut outcome = Ok(());
+    shared.apply(|store| match store.replace_all(objects, list_revision(Some(&resource_version))) {
+        Ok(changes) => changes,
+        Err(held) => {
+            outcome = Err(format!("list at revision {resource_version} is older than {held}, already read"));
+            Vec::new()
+        }
+    });
+    outcome?;
+    shared.list_stored(number);
+    Ok(resource_version)
+}
+
+async fn watch<K: Object>(
+    api: &Api<K>,
+    shared: &Shared<K>,
+    from: String,
+    resume: &mut Option<String>,
+    failures: &mut u32,
+) -> End {
+    let seconds = WATCH_SECONDS_MIN + rand::random_range(0..WATCH_SECONDS_MIN);
+    let params = WatchParams::default().timeout(seconds);
+    let opened = tokio::time::timeout(LIST_TIMEOUT, api.watch(&params, &from)).await;
+    let stream = match opened {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return from_error(&error),
+        Err(_) => return End::Failed("failed to open the watch: no answer in time".to_owned()),
+    };
+    *resume = Some(from);
+    pin_mut!(stream);
+    let deadline = Duration::from_secs(seconds.into()) + GRACE;
+    loop {
+        let event = tokio::select! {
+            event = tokio::time::timeout(deadline, stream.next()) => event,
+            () = shared.relist.notified() => {
+                if shared.lists_stored.load(Ordering::SeqCst) < shared.lists_asked.load(Ordering::SeqCst) {
+                    return End::Relist;
+                }
+                continue;
+            }
+        };
+        let Ok(Some(event)) = event else { return End::Resume };
+        match event {
+            Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
+                resume.clone_from(&object.meta().resource_version);
+                shared.apply(|store| store.upsert(object));
+            }
+            Ok(WatchEvent::Deleted(object)) => {
+                resume.clone_from(&object.meta().resource_version);
+                shared.apply(|store| store.remove(&object));
+            }
+            Ok(WatchEvent::Bookmark(bookmark)) => {
+                let resource_version = bookmark.metadata.resource_version;
+                let revision = list_revision(Some(&resource_version));
+                shared.apply(|store| {
+                    store.advance(Some(revision));
+                    Vec::new()
+                });
+                *resume = Some(resource_version);
+            }
+            Ok(WatchEvent::Error(status)) => {
+                *resume = None;
+                return from_error(&kube::Error::Api(status));
+            }
+            Err(kube::Error::ReadEvents(_)) => return End::Resume,
+            Err(error) => return End::Failed(format!("failed to read the watch: {error}")),
+        }
+        *failures = 0;
+    }
+}
+
+/// What the server's refusal of a watch means.
+fn from_error(error: &kube::Error) -> End {
+    match error {
+        kube::Error::Api(status) if status.code == 410 || is_from_the_future(status) => End::Relist,
+        error => End::Failed(format!("failed to watch: {error}")),
+    }
+}
+
+/// The server has not yet read the revision that another server gave us.
+fn is_from_the_future(status: &kube::core::Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.into_iter().any(|cause| cause.reason == "ResourceVersionTooLarge")
+}

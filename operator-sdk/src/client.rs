@@ -1,0 +1,231 @@
+//! The write client: the only code of an operator that changes anything in the cluster.
+//!
+//! Every request is declared beforehand (or refused before it is sent), has a time-out, is refused once leadership may
+//! have lapsed, and is noted, so that the next reconcile of the same key waits until the caches show it. It retries
+//! nothing: a failed reconcile is tried again by the queue, on fresh data.
+
+mod connect;
+mod error;
+mod fence;
+mod journal;
+
+use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
+
+pub use connect::{ConnectError, connect};
+pub use error::RequestError;
+pub use fence::Fence;
+pub use journal::{Journal, Written};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    object::{Key, Object, Target},
+    permission::{Permission, Verb},
+};
+
+/// A write that has not been answered after this long is treated as lost. Part of the fencing arithmetic: no write is
+/// sent later than this before the lease may have another holder.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What all writes of a process share.
+#[derive(Clone)]
+pub struct Writes {
+    client: kube::Client,
+    allowed: Arc<BTreeSet<Permission>>,
+    fence: Fence,
+}
+
+impl Writes {
+    /// Writes over `client`, restricted to `allowed`, while `fence` holds.
+    pub fn new(client: kube::Client, allowed: Arc<BTreeSet<Permission>>, fence: Fence) -> Self {
+        Self { client, allowed, fence }
+    }
+
+    /// A client whose writes are noted in a journal of their own.
+    pub fn client(&self) -> Client {
+        Client {
+            writes: self.clone(),
+            journal: Journal::default(),
+        }
+    }
+}
+
+/// The write client of one reconcile.
+#[derive(Clone)]
+pub struct Client {
+    writes: Writes,
+    journal: Journal,
+}
+
+/// What became of a create.
+#[derive(Clone, Debug)]
+pub enum Created<K> {
+    /// It was made now.
+    New(K),
+    /// It was there already, made earlier for the same owner (an answer was lost, or the cache was late).
+    Existing(K),
+}
+
+impl Client {
+    /// Creates an object. With a fixed name, an object that the same controller owns counts as made
+    /// ([`Created::Existing`]).
+    ///
+    /// # Errors
+    /// [`RequestError::is_already_exists`] if the name is taken by something that the owner does not control.
+    pub async fn create<K>(&self, object: &K) -> Result<Created<K>, RequestError>
+    where
+        K: Object<Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        let api: Api<K> = self.namespaced(&object.key());
+        let name = object.meta().name.clone().unwrap_or_default();
+        let key = Key {
+            name: object.meta().name.clone().or_else(|| object.meta().generate_name.clone()).unwrap_or_default(),
+            ..object.key()
+        };
+        let created = self.write::<K, _>(Verb::Create, None, &key, api.create(&PostParams::default(), object)).await;
+        match created {
+            Ok(created) => {
+                self.journal.note_revision(&created);
+                Ok(Created::New(created))
+            }
+            Err(error) if error.is_already_exists() && !name.is_empty() => {
+                let existing = self.send::<K, _>(Verb::Get, None, &key, api.get(&name)).await?;
+                let owner = object.controller().map(|owner| owner.uid.as_str().into());
+                if owner.is_some_and(|owner| existing.is_controlled_by(&owner)) {
+                    self.journal.note_revision(&existing);
+                    Ok(Created::Existing(existing))
+                } else {
+                    Err(error)
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes this very incarnation of an object. One that is gone already counts as deleted.
+    ///
+    /// # Errors
+    /// A conflict if the name belongs to another incarnation by now.
+    pub async fn delete<K>(&self, target: &Target) -> Result<(), RequestError>
+    where
+        K: Object<Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        let key = &target.key;
+        let parameters = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: Some(target.uid.as_str().to_owned()),
+                resource_version: None,
+            }),
+            ..DeleteParams::background()
+        };
+        let api: Api<K> = self.namespaced(key);
+        let deleted = self.write::<K, _>(Verb::Delete, None, key, api.delete(&key.name, &parameters)).await;
+        match deleted {
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+        self.journal.note_deleted::<K>(target);
+        Ok(())
+    }
+
+    /// Changes an object by JSON merge patch, provided that it is still at the revision of `target`.
+    ///
+    /// # Errors
+    /// A conflict if somebody else wrote first.
+    pub async fn patch<K>(&self, target: &Target, mut patch: Value) -> Result<K, RequestError>
+    where
+        K: Object<Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        let key = &target.key;
+        patch["metadata"]["uid"] = json!(target.uid.as_str());
+        patch["metadata"]["resourceVersion"] = json!(target.resource_version);
+        let api: Api<K> = self.namespaced(key);
+        let (parameters, patch) = (PatchParams::default(), Patch::Merge(patch));
+        let patched = self.write::<K, _>(Verb::Patch, None, key, api.patch(&key.name, &parameters, &patch)).await?;
+        self.journal.note_revision(&patched);
+        Ok(patched)
+    }
+
+    /// Writes the status of an object, provided that it is still at the revision of `object`.
+    ///
+    /// # Errors
+    /// A conflict if somebody else wrote first.
+    pub async fn replace_status<K>(&self, object: &K) -> Result<K, RequestError>
+    where
+        K: Object<Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        let key = object.key();
+        let api: Api<K> = self.namespaced(&key);
+        let parameters = PostParams::default();
+        let request = api.replace_status(&key.name, &parameters, object);
+        let written = self.write::<K, _>(Verb::Update, Some("status"), &key, request).await?;
+        self.journal.note_revision(&written);
+        Ok(written)
+    }
+
+    /// What has been written so far.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    fn namespaced<K>(&self, key: &Key) -> Api<K>
+    where
+        K: Object<Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.writes.client.clone(), key.namespace.as_deref().unwrap_or_default())
+    }
+
+    /// Sends a mutating request: fenced, and noted as of unknown effect if no answer says what became of it.
+    async fn write<K: Object, T>(
+        &self,
+        verb: Verb,
+        subresource: Option<&str>,
+        key: &Key,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, RequestError> {
+        if !self.writes.fence.allows_request_of(REQUEST_TIMEOUT) {
+            return Err(RequestError::Fenced {
+                permission: permission::<K>(verb, subresource),
+                key: key.clone(),
+            });
+        }
+        let answer = self.send::<K, T>(verb, subresource, key, request).await;
+        if answer.as_ref().is_err_and(RequestError::may_have_been_applied) {
+            self.journal.note_unknown::<K>();
+        }
+        answer
+    }
+
+    async fn send<K: Object, T>(
+        &self,
+        verb: Verb,
+        subresource: Option<&str>,
+        key: &Key,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, RequestError> {
+        let permission = permission::<K>(verb, subresource);
+        if !self.writes.allowed.contains(&permission) {
+            return Err(RequestError::Undeclared { permission, key: key.clone() });
+        }
+        match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(source)) => Err(RequestError::Failed {
+                permission,
+                key: key.clone(),
+                source: Box::new(source),
+            }),
+            Err(_) => Err(RequestError::TimedOut { permission, key: key.clone() }),
+        }
+    }
+}
+
+fn permission<K: Object>(verb: Verb, subresource: Option<&str>) -> Permission {
+    match subresource {
+        Some(subresource) => Permission::on_subresource::<K>(verb, subresource),
+        None => Permission::of::<K>(verb),
+    }
+}

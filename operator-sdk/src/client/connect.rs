@@ -1,0 +1,53 @@
+//! From a kubeconfig, or a pod's own credentials, to a connection.
+
+use std::{path::Path, time::Duration};
+
+use kube::{
+    Config,
+    client::ClientBuilder,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why there is no connection to a cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The file named by `--kubeconfig` cannot be used.
+    #[error("failed to read kubeconfig {path}: {source}; give a readable file to --kubeconfig")]
+    Kubeconfig {
+        /// As given.
+        path: String,
+        /// What is wrong with it.
+        source: Box<kube::config::KubeconfigError>,
+    },
+    /// Neither a kubeconfig nor a pod's credentials were found.
+    #[error("failed to find a cluster: {0}; give --kubeconfig FILE, or run in a pod with a ServiceAccount")]
+    Infer(#[source] Box<kube::config::InferConfigError>),
+    /// What was found cannot be used to connect.
+    #[error("failed to set up the connection to the API server: {0}; check certificates and keys in the kubeconfig")]
+    Setup(#[source] Box<kube::Error>),
+}
+
+/// A connection of its own, with no layer that retries (H2).
+///
+/// The credentials come from `kubeconfig`, else from `$KUBECONFIG` or `~/.kube/config`, else from the pod.
+pub async fn connect(kubeconfig: Option<&Path>) -> Result<kube::Client, ConnectError> {
+    let mut config = match kubeconfig {
+        Some(path) => read(path).await?,
+        None => Config::infer().await.map_err(|source| ConnectError::Infer(Box::new(source)))?,
+    };
+    config.default_retry = false;
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    let builder = ClientBuilder::try_from(config).map_err(|source| ConnectError::Setup(Box::new(source)))?;
+    Ok(builder.build())
+}
+
+async fn read(path: &Path) -> Result<Config, ConnectError> {
+    let failed = |source| ConnectError::Kubeconfig {
+        path: path.display().to_string(),
+        source: Box::new(source),
+    };
+    let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(failed)
+}

@@ -1,0 +1,95 @@
+//! Why a request failed, and what that means for the next attempt.
+
+use crate::{client::REQUEST_TIMEOUT, error::Class, object::Key, permission::Permission};
+
+/// A request that did not succeed. Each variant names what was asked and of which object.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The server refused it, or the connection failed.
+    #[error("failed to {permission} {key}: {source}")]
+    Failed {
+        /// What was asked.
+        permission: Permission,
+        /// Of which object.
+        key: Key,
+        /// The client's own error.
+        source: Box<kube::Error>,
+    },
+    /// No answer within [`REQUEST_TIMEOUT`]; it may have been applied.
+    #[error("failed to {permission} {key}: no answer within {} s", REQUEST_TIMEOUT.as_secs())]
+    TimedOut {
+        /// What was asked.
+        permission: Permission,
+        /// Of which object.
+        key: Key,
+    },
+    /// The code asks for something that it did not declare; it was not sent.
+    #[error("refused to {permission} {key}: this permission is not declared by any step of the operator")]
+    Undeclared {
+        /// What was asked.
+        permission: Permission,
+        /// Of which object.
+        key: Key,
+    },
+    /// The lease may have lapsed by the time an answer came; it was not sent.
+    #[error("refused to {permission} {key}: this process may no longer be the leader")]
+    Fenced {
+        /// What was asked.
+        permission: Permission,
+        /// Of which object.
+        key: Key,
+    },
+}
+
+impl RequestError {
+    /// What kind of failure it is.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Undeclared { .. } => Class::Terminal,
+            Self::TimedOut { .. } | Self::Fenced { .. } => Class::Transient,
+            Self::Failed { .. } => match self.code() {
+                Some(409) => Class::Conflict,
+                Some(400 | 404 | 405 | 413 | 415 | 422) => Class::Invalid,
+                Some(401 | 403) => Class::Denied,
+                _ => Class::Transient,
+            },
+        }
+    }
+
+    /// True if the name was taken.
+    pub fn is_already_exists(&self) -> bool {
+        self.reason() == Some("AlreadyExists")
+    }
+
+    /// True if there was no such object.
+    pub fn is_not_found(&self) -> bool {
+        self.code() == Some(404)
+    }
+
+    /// True unless it is certain that the server did not carry it out.
+    pub fn may_have_been_applied(&self) -> bool {
+        match self {
+            Self::Undeclared { .. } | Self::Fenced { .. } => false,
+            Self::TimedOut { .. } => true,
+            Self::Failed { .. } => self.code().is_none_or(|code| code >= 500),
+        }
+    }
+
+    fn status(&self) -> Option<&kube::core::Status> {
+        match self {
+            Self::Failed { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => Some(status),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn code(&self) -> Option<u16> {
+        self.status().map(|status| status.code)
+    }
+
+    fn reason(&self) -> Option<&str> {
+        self.status().map(|status| status.reason.as_str())
+    }
+}

@@ -1,0 +1,313 @@
+//! One kind's loop: changes fill a queue, workers reconcile, outcomes say when to look again.
+
+mod hold;
+
+use std::{collections::BTreeMap, fmt, panic, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use hold::{Holds, Verdict};
+use kube::Resource;
+use tokio::task::{self, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, error, info_span, warn};
+
+use crate::{
+    cache::{AnyWatch, Change, Watch},
+    client::{Journal, Writes},
+    clock::Clock,
+    error::{Class, Result},
+    object::{Key, Object, Uid},
+    permission::{Permission, Verb},
+    plan::{Planner, Planning},
+    queue::{Backoff, Queue, Retry},
+    reconcile::{Context, Outcome, Reconciler},
+    telemetry::{ControllerLabel, Metrics, NameLabel, ResultLabel},
+};
+
+const DEFAULT_CONCURRENCY: usize = 4;
+/// A run that takes longer is dropped and tried again.
+const RECONCILE_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long running reconciles may go on when the process is asked to stop.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+type Wiring<K> = Box<dyn FnOnce(&Queue, &Watch<K>) + Send>;
+
+/// A reconciler with its watches, not yet running.
+pub struct Controller<R: Reconciler> {
+    reconciler: R,
+    watch: Watch<R::Object>,
+    reads: Vec<Arc<dyn AnyWatch>>,
+    wiring: Vec<Wiring<R::Object>>,
+    permissions: Vec<Permission>,
+    concurrency: usize,
+}
+
+impl<R: Reconciler> fmt::Debug for Controller<R> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Controller").field(&R::Object::kind(&())).finish()
+    }
+}
+
+impl<P: Planner> Controller<Planning<P>> {
+    /// A controller for a planner.
+    pub fn planner(planner: P, watch: &Watch<P::Object>) -> Self {
+        Self::new(Planning(planner), watch)
+    }
+}
+
+impl<R: Reconciler> Controller<R> {
+    /// A controller that reconciles each object of `watch` whenever it changes.
+    pub fn new(reconciler: R, watch: &Watch<R::Object>) -> Self {
+        Self {
+            permissions: reconciler.permissions(),
+            reconciler,
+            watch: watch.clone(),
+            reads: vec![watch.erased()],
+            wiring: Vec::new(),
+            concurrency: DEFAULT_CONCURRENCY,
+        }
+    }
+
+    /// Reconciles an object also when a child that it controls changes, and before and after a change of owner.
+    pub fn owns<C: Object>(mut self, children: &Watch<C>) -> Self {
+        let watched = children.clone();
+        self.reads.push(children.erased());
+        // Setting blockOwnerDeletion needs it where the OwnerReferencesPermissionEnforcement plug-in is on.
+        self.permissions.push(Permission::on_subresource::<R::Object>(Verb::Update, "finalizers"));
+        self.wiring.push(Box::new(move |queue, owners| {
+            let (queue, owners) = (queue.clone(), owners.clone());
+            watched.subscribe(move |change| {
+                let sides = [change.old.as_deref(), change.new.as_deref()];
+                for owner in sides.into_iter().flatten().filter_map(|child| owner_of(child, &owners)) {
+                    queue.add(owner);
+                }
+            });
+        }));
+        self
+    }
+
+    /// How many objects are reconciled at once. Default 4.
+    pub fn concurrency(mut self, concurrency: usize) -> Self {
+        self.concurrency = concurrency.max(1);
+        self
+    }
+}
+
+/// The key of the object that controls `child`, if this very incarnation of it is in the cache.
+fn owner_of<C: Object, K: Object>(child: &C, owners: &Watch<K>) -> Option<Key> {
+    let reference = child.controller()?;
+    if reference.kind != K::kind(&()) || reference.api_version != K::api_version(&()) {
+        return None;
+    }
+    let key = Key {
+        namespace: child.meta().namespace.clone(),
+        name: reference.name.clone(),
+    };
+    let owner = owners.get(&key)?;
+    (owner.uid_of() == Some(Uid::from(reference.uid.as_str()))).then_some(key)
+}
+
+/// What a controller needs from the process.
+#[derive(Clone)]
+pub struct Environment {
+    /// Writes of this process.
+    pub writes: Writes,
+    /// The time.
+    pub clock: Clock,
+    /// Where runs are counted.
+    pub metrics: Arc<Metrics>,
+    /// Set when the process wants to stop.
+    pub cancellation: CancellationToken,
+}
+
+/// A controller of any kind.
+pub trait AnyController: Send {
+    /// The plural name of its kind.
+    fn name(&self) -> String;
+    /// What it may ask of the API server, its watches aside.
+    fn permissions(&self) -> &[Permission];
+    /// Runs until cancelled, then lets running reconciles end.
+    fn run(self: Box<Self>, environment: Environment) -> BoxFuture<'static, ()>;
+}
+
+impl<R: Reconciler> AnyController for Controller<R> {
+    fn name(&self) -> String {
+        R::Object::plural(&()).into_owned()
+    }
+
+    fn permissions(&self) -> &[Permission] {
+        &self.permissions
+    }
+
+    fn run(self: Box<Self>, environment: Environment) -> BoxFuture<'static, ()> {
+        Box::pin(async move { Running::start(*self, environment).run().await })
+    }
+}
+
+/// One finished run.
+struct Finished {
+    result: Result<Outcome>,
+    journal: Journal,
+}
+
+struct Running<R: Reconciler> {
+    name: String,
+    reconciler: Arc<R>,
+    watch: Watch<R::Object>,
+    queue: Queue,
+    holds: Holds,
+    concurrency: usize,
+    environment: Environment,
+    runs: JoinSet<Finished>,
+    keys: BTreeMap<task::Id, (Key, std::time::Duration)>,
+}
+
+impl<R: Reconciler> Running<R> {
+    fn start(controller: Controller<R>, environment: Environment) -> Self {
+        let queue = Queue::new(environment.clock.clone(), Backoff::default());
+        for wire in controller.wiring {
+            wire(&queue, &controller.watch);
+        }
+        let sink = queue.clone();
+        controller.watch.subscribe(move |change: &Change<R::Object>| sink.add(change.key.clone()));
+        let name = R::Object::plural(&()).into_owned();
+        environment.metrics.announce(&name);
+        Self {
+            name,
+            reconciler: Arc::new(controller.reconciler),
+            watch: controller.watch,
+            queue,
+            holds: Holds::new(controller.reads),
+            concurrency: controller.concurrency,
+            environment,
+            runs: JoinSet::new(),
+            keys: BTreeMap::new(),
+        }
+    }
+
+    async fn run(mut self) {
+        let cancellation = self.environment.cancellation.clone();
+        let queue = self.queue.clone();
+        loop {
+            let is_free = self.runs.len() < self.concurrency;
+            tokio::select! {
+                () = cancellation.cancelled() => break,
+                Some(ended) = self.runs.join_next_with_id() => self.finish(ended),
+                Some(key) = queue.get(), if is_free => self.begin(key),
+            }
+            self.show();
+        }
+        self.queue.shut_down();
+        let drained = tokio::time::timeout(DRAIN_TIMEOUT, async {
+            while let Some(ended) = self.runs.join_next_with_id().await {
+                self.finish(ended);
+            }
+        });
+        if drained.await.is_err() {
+            warn!(controller = %self.name, "reconciles did not end in time and are dropped");
+        }
+    }
+
+    fn begin(&mut self, key: Key) {
+        let now = self.environment.clock.boot();
+        if let Verdict::Hold(again) = self.holds.look(&key, now) {
+            self.environment.metrics.held.get_or_create(&self.label()).inc();
+            self.queue.done(&key, Retry::Hold(again));
+            return;
+        }
+        let Some(object) = self.watch.get(&key) else {
+            self.queue.done(&key, Retry::No);
+            return;
+        };
+        let client = self.environment.writes.client();
+        let journal = client.journal().clone();
+        let context = Context {
+            object,
+            client,
+            clock: self.environment.clock.clone(),
+            failures: self.queue.failures(&key),
+            cancellation: self.environment.cancellation.clone(),
+        };
+        let span = info_span!(
+            "reconcile",
+            object.kind = %R::Object::kind(&()),
+            object.namespace = key.namespace.as_deref().unwrap_or_default(),
+            object.name = %key.name,
+            object.uid = context.object.meta().uid.as_deref().unwrap_or_default(),
+            reconcile.id = %format_args!("{:08x}", rand::random::<u32>()),
+        );
+        let reconciler = Arc::clone(&self.reconciler);
+        let run = async move {
+            let reconcile = tokio::time::timeout(RECONCILE_TIMEOUT, reconciler.reconcile(&context));
+            let result = match reconcile.await {
+                Ok(result) => result,
+                Err(elapsed) => Err(crate::error::Error::other(Class::Transient, elapsed)),
+            };
+            Finished { result, journal }
+        };
+        let handle = self.runs.spawn(run.instrument(span));
+        self.keys.insert(handle.id(), (key, now));
+    }
+
+    fn finish(&mut self, ended: Result<(task::Id, Finished), JoinError>) {
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let Some((key, began)) = self.keys.remove(&id) else { return };
+        let now = self.environment.clock.boot();
+        let metrics = Arc::clone(&self.environment.metrics);
+        let label = self.label();
+        metrics.reconcile_seconds.get_or_create(&label).observe(now.saturating_sub(began).as_secs_f64());
+        let (retry, result) = match ended {
+            Ok((_, finished)) => {
+                self.holds.note(&key, finished.journal.take(), now);
+                match finished.result {
+                    Ok(Outcome::Done) => (Retry::No, "success"),
+                    Ok(Outcome::RequeueAfter(delay)) => (Retry::After(delay), "requeue_after"),
+                    Err(error) => {
+                        let class = error.class();
+                        let retry = if class == Class::Terminal { Retry::No } else { Retry::Backoff };
+                        let failures = self.queue.failures(&key) + 1;
+                        // A conflict is ordinary life among several writers.
+                        if class == Class::Conflict {
+                            debug!(controller = %self.name, object = %key, %error, failures, "somebody else wrote first");
+                        } else {
+                            warn!(controller = %self.name, object = %key, %error, ?class, failures, "reconcile failed");
+                        }
+                        metrics.reconcile_errors.get_or_create(&label).inc();
+                        (retry, "error")
+                    }
+                }
+            }
+            Err(failure) => {
+                let panic = failure.try_into_panic().map(panic_message).unwrap_or_else(|error| error.to_string());
+                error!(controller = %self.name, object = %key, panic, "reconcile panicked");
+                metrics.reconcile_panics.get_or_create(&label).inc();
+                (Retry::Backoff, "error")
+            }
+        };
+        let result = ResultLabel { controller: self.name.clone(), result };
+        metrics.reconciles.get_or_create(&result).inc();
+        self.queue.done(&key, retry);
+    }
+
+    fn show(&self) {
+        let metrics = &self.environment.metrics;
+        let running = i64::try_from(self.runs.len()).unwrap_or(i64::MAX);
+        metrics.active_workers.get_or_create(&self.label()).set(running);
+        let depth = i64::try_from(self.queue.depth()).unwrap_or(i64::MAX);
+        metrics.queue_depth.get_or_create(&NameLabel { name: self.name.clone() }).set(depth);
+    }
+
+    fn label(&self) -> ControllerLabel {
+        ControllerLabel { controller: self.name.clone() }
+    }
+}
+
+fn panic_message(payload: Box<dyn std::any::Any + Send + 'static>) -> String {
+    match payload.downcast::<&'static str>() {
+        Ok(text) => (*text).to_owned(),
+        Err(payload) => payload.downcast::<String>().map_or_else(|_| "no message".to_owned(), |text| *text),
+    }
+}

@@ -1,0 +1,147 @@
+//! Leader election by a `coordination.k8s.io` Lease: at most one process of an operator writes at a time.
+//!
+//! The rules are pure ([`election`]); this module sends the requests. It runs on a thread of its own with a connection
+//! of its own, so that busy workers cannot starve the renewal; and it renews only while the workers' runtime shows signs
+//! of life, so that a hung leader loses its lease.
+//!
+//! # Guarantees
+//! A foreign lease counts as expired only after its own duration has passed unchanged on *this* machine's clock; the
+//! own one counts from the moment the request was sent. So two processes never both believe that they lead, however
+//! their wall clocks differ, as long as their clocks run at the same speed.
+
+pub mod election;
+mod lease;
+mod task;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+pub use election::{Timing, TimingError};
+use tokio::sync::{oneshot, watch};
+
+use crate::{
+    client::Fence,
+    clock::{BootTime, Clock},
+};
+
+/// Where a process stands. Goes from the first to the last, never back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Another process leads, or none yet.
+    Standby,
+    /// This process leads.
+    Leading,
+    /// This process led, and no longer does; it must end.
+    Lost,
+}
+
+/// What an election needs to know.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The Lease's namespace.
+    pub namespace: String,
+    /// The Lease's name: the operator's.
+    pub name: String,
+    /// Who this process is: `<pod name>_<random>`, never used by another.
+    pub identity: String,
+    /// How long everything takes.
+    pub timing: Timing,
+    /// The kubeconfig, as for every connection of this process.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// Signs of life from the workers' runtime. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Heartbeat {
+    last: Arc<AtomicU64>,
+    clock: Clock,
+}
+
+impl Heartbeat {
+    /// Alive now.
+    pub fn new(clock: Clock) -> Self {
+        let heartbeat = Self {
+            last: Arc::new(AtomicU64::new(0)),
+            clock,
+        };
+        heartbeat.beat();
+        heartbeat
+    }
+
+    /// Alive now.
+    pub fn beat(&self) {
+        let now = u64::try_from(self.clock.boot().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(now, Ordering::SeqCst);
+    }
+
+    /// Beats once a second for as long as the runtime that polls it turns.
+    pub async fn run(self) {
+        loop {
+            self.beat();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Time since the last sign of life.
+    pub fn age(&self) -> Duration {
+        let last: BootTime = Duration::from_millis(self.last.load(Ordering::SeqCst));
+        self.clock.boot().saturating_sub(last)
+    }
+}
+
+/// A running election.
+#[derive(Debug)]
+pub struct Election {
+    phase: watch::Receiver<Phase>,
+    release: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Election {
+    /// Stands for election on a thread of its own; opens `fence` while this process leads.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
+    pub fn start(options: Options, clock: Clock, fence: Fence, heartbeat: Heartbeat) -> std::io::Result<Self> {
+        let (phase_sender, phase) = watch::channel(Phase::Standby);
+        let (release, released) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = thread::Builder::new().name("leader-election".to_owned()).spawn(move || {
+            let task = task::Task {
+                options,
+                clock,
+                fence,
+                heartbeat,
+                phase: phase_sender,
+            };
+            runtime.block_on(task.run(released));
+        })?;
+        Ok(Self {
+            phase,
+            release: Some(release),
+            thread: Some(thread),
+        })
+    }
+
+    /// Follows where this process stands.
+    pub fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.clone()
+    }
+
+    /// Gives the lease up, so that another process can take it at once. Call it only when all guarded work has ended.
+    pub async fn release(mut self) {
+        if let Some(release) = self.release.take() {
+            let _ = release.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}

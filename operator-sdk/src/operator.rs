@@ -1,0 +1,92 @@
+//! An operator: watches and controllers, put together, and the command line round them.
+
+mod command;
+mod preflight;
+mod process;
+
+use std::{fmt, process::ExitCode, sync::Arc};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+use crate::{
+    cache::{AnyWatch, Watch},
+    controller::{AnyController, Controller},
+    crd,
+    object::Object,
+    permission::Permission,
+    reconcile::Reconciler,
+};
+
+/// An operator that is being put together.
+///
+/// ```no_run
+/// # use operator_sdk::{Controller, Operator, reconcile::Reconciler};
+/// # use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+/// # async fn example(reconciler: impl Reconciler<Object = ConfigMap>) -> std::process::ExitCode {
+/// let mut operator = Operator::builder("hello", env!("CARGO_PKG_VERSION"));
+/// let maps = operator.watch::<ConfigMap>();
+/// let secrets = operator.watch::<Secret>();
+/// operator.controller(Controller::new(reconciler, &maps).owns(&secrets).concurrency(8));
+/// operator.run().await
+/// # }
+/// ```
+pub struct Operator {
+    name: &'static str,
+    version: &'static str,
+    watches: Vec<Arc<dyn AnyWatch>>,
+    controllers: Vec<Box<dyn AnyController>>,
+    definitions: Vec<Result<CustomResourceDefinition, serde_json::Error>>,
+}
+
+impl fmt::Debug for Operator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Operator").field(&self.name).finish()
+    }
+}
+
+impl Operator {
+    /// An operator of this name (that of its Lease, its ServiceAccount and its Deployment, too) and version.
+    pub fn builder(name: &'static str, version: &'static str) -> Self {
+        Self {
+            name,
+            version,
+            watches: Vec::new(),
+            controllers: Vec::new(),
+            definitions: Vec::new(),
+        }
+    }
+
+    /// A cache of all objects of a kind, filled while the operator runs.
+    pub fn watch<K: Object>(&mut self) -> Watch<K> {
+        let watch = Watch::new();
+        self.watches.push(watch.erased());
+        watch
+    }
+
+    /// A kind that the verb `crds` prints.
+    pub fn installs<K: CustomResourceExt>(&mut self) {
+        self.definitions.push(crd::definition::<K>());
+    }
+
+    /// A controller that runs while this process leads.
+    pub fn controller<R: Reconciler>(&mut self, controller: Controller<R>) {
+        self.controllers.push(Box::new(controller));
+    }
+
+    /// Everything that the declared work may ask of the API server, the Lease aside; sorted, each once.
+    pub fn permissions(&self) -> Vec<Permission> {
+        let of_watches = self.watches.iter().flat_map(|watch| watch.permissions());
+        let of_controllers = self.controllers.iter().flat_map(|controller| controller.permissions().to_vec());
+        let mut permissions: Vec<_> = of_watches.chain(of_controllers).collect();
+        permissions.sort();
+        permissions.dedup();
+        permissions
+    }
+
+    /// Does what the command line says: runs, or prints what is to be installed. Errors go to standard error as one
+    /// line each.
+    pub async fn run(self) -> ExitCode {
+        command::run(self, std::env::args_os()).await
+    }
+}

@@ -1,0 +1,228 @@
+//! The life of the process: HTTP, permissions, caches, election, workers; and the same backwards.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::{join_all, pending};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{
+    Operator,
+    command::RunOptions,
+    preflight::{self, Need, PreflightError},
+};
+use crate::{
+    admin::{self, Admin, Check},
+    cache::AnyWatch,
+    client::{ConnectError, Fence, Writes, connect},
+    clock::Clock,
+    controller::Environment,
+    leader::{Election, Heartbeat, Options, Phase, TimingError},
+    manifest::lease_permissions,
+    permission::Verb,
+    telemetry::{Metrics, NameLabel},
+};
+
+/// A runtime without a sign of life for so long is not alive.
+const HUNG_AFTER: Duration = Duration::from_secs(30);
+const SHOW_PERIOD: Duration = Duration::from_secs(1);
+
+/// Why the process ended with an error.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProcessError {
+    #[error(transparent)]
+    Timing(#[from] TimingError),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Listen(#[from] admin::ListenError),
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
+    #[error("failed to start: {0}")]
+    Start(#[from] std::io::Error),
+    #[error("lost the leadership; another replica goes on, and this one has to be started again")]
+    LostLeadership,
+}
+
+/// Runs until SIGTERM or SIGINT (then `Ok`), or until the leadership is lost.
+pub(super) async fn run(operator: Operator, options: RunOptions) -> Result<(), ProcessError> {
+    // One provider for the whole process (H16); only a second call fails, which changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let clock = Clock::system();
+    let timing = options.timing().check()?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let listener = admin::listen(options.admin_address).await?;
+    let client = connect(options.kubeconfig.as_deref()).await?;
+
+    let metrics = Arc::new(Metrics::default());
+    metrics.start_time.set(clock.wall().as_millisecond() as f64 / 1000.0);
+    let heartbeat = Heartbeat::new(clock.clone());
+    let mut background = JoinSet::new();
+    background.spawn(heartbeat.clone().run());
+    let admin = probes(&operator, &heartbeat, &metrics);
+    background.spawn(async move {
+        if let Err(error) = admin::serve(listener, admin).await {
+            warn!(%error, "the admin server ended");
+        }
+    });
+
+    preflight::check(&client, needs(&operator, &options)).await?;
+    for watch in &operator.watches {
+        background.spawn(Arc::clone(watch).run(client.clone()));
+    }
+    background.spawn(show(operator.watches.clone(), Arc::clone(&metrics)));
+
+    let fence = if options.leader_elect { Fence::closed(clock.clone()) } else { Fence::open(clock.clone()) };
+    let environment = Environment {
+        writes: Writes::new(client, Arc::new(operator.permissions().into_iter().collect()), fence.clone()),
+        clock: clock.clone(),
+        metrics: Arc::clone(&metrics),
+        cancellation: CancellationToken::new(),
+    };
+    let cancellation = environment.cancellation.clone();
+    let name = operator.name;
+    let work = work(operator, environment, &options, Options {
+        namespace: options.leader_election_namespace.clone(),
+        name: name.to_owned(),
+        identity: format!("{}_{:016x}", options.pod_name, rand::random::<u64>()),
+        timing,
+        kubeconfig: options.kubeconfig.clone(),
+    }, fence, heartbeat);
+    tokio::pin!(work);
+    tokio::select! {
+        ended = &mut work => return ended,
+        _ = terminate.recv() => info!(signal = "SIGTERM", "stopping"),
+        _ = interrupt.recv() => info!(signal = "SIGINT", "stopping"),
+    }
+    cancellation.cancel();
+    work.await
+}
+
+/// Waits for caches and for the leadership, works, and gives the leadership back.
+async fn work(
+    operator: Operator,
+    environment: Environment,
+    options: &RunOptions,
+    election: Options,
+    fence: Fence,
+    heartbeat: Heartbeat,
+) -> Result<(), ProcessError> {
+    let cancellation = environment.cancellation.clone();
+    let watches = operator.watches.clone();
+    // A standby has its caches full before it stands for election.
+    tokio::select! {
+        () = all(&watches, |watch| watch.is_synced()) => info!("caches are full"),
+        () = cancellation.cancelled() => return Ok(()),
+    }
+    let metrics = Arc::clone(&environment.metrics);
+    let leading = metrics.is_leader.get_or_create(&NameLabel { name: election.name.clone() }).clone();
+    leading.set(0);
+    if !options.leader_elect {
+        join_all(operator.controllers.into_iter().map(|controller| controller.run(environment.clone()))).await;
+        return Ok(());
+    }
+    let election = Election::start(election, environment.clock.clone(), fence, heartbeat)?;
+    let phase = election.phase();
+    tokio::select! {
+        () = reached(phase.clone(), Phase::Leading) => {}
+        () = cancellation.cancelled() => {
+            election.release().await;
+            return Ok(());
+        }
+    }
+    let guarded = async {
+        // The former leader's last writes must be visible before anything is decided on them.
+        let lists: Vec<u64> = watches.iter().map(|watch| watch.relist()).collect();
+        let numbered: Vec<_> = watches.iter().cloned().zip(lists).collect();
+        tokio::select! {
+            () = join_numbered(&numbered) => {}
+            () = cancellation.cancelled() => return,
+        }
+        leading.set(1);
+        info!("workers start");
+        join_all(operator.controllers.into_iter().map(|controller| controller.run(environment.clone()))).await;
+    };
+    tokio::select! {
+        () = guarded => {}
+        // Dropping the work aborts what is under way; the fence is closed already.
+        () = reached(phase, Phase::Lost) => return Err(ProcessError::LostLeadership),
+    }
+    leading.set(0);
+    election.release().await;
+    Ok(())
+}
+
+/// Completes once the election has come to `wanted`, or to an end that cannot lead there.
+async fn reached(mut phase: watch::Receiver<Phase>, wanted: Phase) {
+    if phase.wait_for(|phase| *phase == wanted).await.is_err() && wanted != Phase::Lost {
+        pending::<()>().await;
+    }
+}
+
+/// Completes once `question` is true of all watches.
+async fn all(watches: &[Arc<dyn AnyWatch>], question: impl Fn(&dyn AnyWatch) -> bool) {
+    for watch in watches {
+        let mut progress = watch.progress();
+        while !question(watch.as_ref()) {
+            if progress.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Completes once every watch has stored the list that was asked of it.
+async fn join_numbered(lists: &[(Arc<dyn AnyWatch>, u64)]) {
+    for (watch, number) in lists {
+        all(std::slice::from_ref(watch), |watch| watch.relisted(*number)).await;
+    }
+}
+
+fn probes(operator: &Operator, heartbeat: &Heartbeat, metrics: &Arc<Metrics>) -> Admin {
+    let beat = heartbeat.clone();
+    let is_alive = move || match beat.age() {
+        age if age < HUNG_AFTER => Ok(()),
+        age => Err(format!("no sign of life for {} s", age.as_secs())),
+    };
+    let synced = |watch: &Arc<dyn AnyWatch>| {
+        let watch = Arc::clone(watch);
+        Check::new(format!("watch {}", watch.resource()), move || {
+            watch.is_synced().then_some(()).ok_or_else(|| "not listed yet".to_owned())
+        })
+    };
+    Admin {
+        live: vec![Check::new("runtime", is_alive)],
+        ready: operator.watches.iter().map(synced).collect(),
+        metrics: Arc::clone(metrics),
+    }
+}
+
+fn needs(operator: &Operator, options: &RunOptions) -> Vec<Need> {
+    let everywhere = |permission| Need { permission, namespace: None, name: None };
+    let mut needs: Vec<Need> = operator.permissions().into_iter().map(everywhere).collect();
+    if options.leader_elect {
+        needs.extend(lease_permissions().map(|permission| Need {
+            name: (permission.verb != Verb::Create).then(|| operator.name.to_owned()),
+            namespace: Some(options.leader_election_namespace.clone()),
+            permission,
+        }));
+    }
+    needs
+}
+
+/// Copies what the watches count into the metrics.
+async fn show(watches: Vec<Arc<dyn AnyWatch>>, metrics: Arc<Metrics>) {
+    loop {
+        for watch in &watches {
+            let restarts = i64::try_from(watch.restarts()).unwrap_or(i64::MAX);
+            metrics.watch_restarts.get_or_create(&NameLabel { name: watch.resource() }).set(restarts);
+        }
+        tokio::time::sleep(SHOW_PERIOD).await;
+    }
+}

@@ -1,0 +1,52 @@
+//! What an author writes, in its plain form: one function from an object to an outcome.
+//!
+//! Most operators are better served by [`Planner`](crate::plan::Planner), which is driven by the same loop.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{client::Client, clock::Clock, error::Result, object::Object, permission::Permission};
+
+/// What a reconcile that succeeded asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// Nothing until something changes.
+    Done,
+    /// Another look after this long, whatever happens.
+    RequeueAfter(Duration),
+}
+
+/// Moves the world toward what one object declares.
+///
+/// # Guarantees
+/// Never two calls at once for the same object; a call sees caches that show all writes of the former call.
+///
+/// # Cancel safety
+/// A call may be dropped at any await (loss of leadership): whatever it wrote is found by the next one.
+pub trait Reconciler: Send + Sync + 'static {
+    /// The kind that is reconciled.
+    type Object: Object<Scope = k8s_openapi::NamespaceResourceScope>;
+
+    /// One pass. Must be idempotent: it is called for every change, and for no reason at all.
+    fn reconcile(&self, context: &Context<Self::Object>) -> impl Future<Output = Result<Outcome>> + Send;
+
+    /// All that [`reconcile`](Self::reconcile) may ask of the API server, reads from watches aside.
+    fn permissions(&self) -> Vec<Permission>;
+}
+
+/// What one call of a reconciler has at hand.
+#[derive(Clone)]
+pub struct Context<K> {
+    /// The object as the cache has it.
+    pub object: Arc<K>,
+    /// Writes, noted so that the next call sees them.
+    pub client: Client,
+    /// The time.
+    pub clock: Clock,
+    /// Failures of this object in a row before this call.
+    pub failures: u32,
+    /// Set when the process wants to stop: end between two steps.
+    pub cancellation: CancellationToken,
+}
