@@ -52,6 +52,16 @@ impl Machine {
     }
 }
 
+/// The running processes of a program, wherever they run: in containers too.
+#[must_use]
+pub fn processes_of(program: &str) -> BTreeSet<String> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter(|entry| std::fs::read_to_string(entry.path().join("comm")).is_ok_and(|name| name.trim() == program))
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
 /// A process is told by its id and start time, so that an id used again is another process. Only those count that
 /// run in namespaces other than ours or are programs of a cluster: a machine has other work going on.
 fn processes(found: &mut BTreeSet<String>) -> Result<()> {

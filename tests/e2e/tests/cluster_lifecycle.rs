@@ -1,1 +1,146 @@
-//! To be written.
+//! The life of a cluster: `up` works after an `up` that was killed, at whatever moment; two `up`s do not get into each
+//! other's way; `down` leaves nothing behind.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use e2e::machine::Machine;
+use e2e::wait::{self, Seen};
+use e2e::xtask::Xtask;
+use e2e::{command, machine};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr};
+
+const NAME: &str = "e2e-trial";
+const UP_LIMIT: Duration = Duration::from_secs(300);
+const DOWN_LIMIT: Duration = Duration::from_secs(120);
+/// The second `up` does not wait for the first.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn an_up_killed_at_three_moments_can_be_followed_by_up_and_down_leaves_nothing() -> Result<()> {
+    let xtask = Xtask::from_environment()?.for_cluster(NAME);
+    let before = Machine::look().await?;
+    let result = kill_three_times_then_use(&xtask).await;
+    let down = command::succeed(&mut xtask.cluster_command(&["down"]), DOWN_LIMIT).await;
+    result?;
+    down?;
+    let after = Machine::look().await?;
+    let left = after.added_since(&before);
+    ensure!(left.is_empty(), "`cluster down` left behind:\n{}", left.join("\n"));
+    let changed = before.added_since(&after);
+    let lost: Vec<&String> = changed.iter().filter(|line| !line.starts_with("process") && !line.starts_with("namespace")).collect();
+    ensure!(lost.is_empty(), "`cluster down` took away what is not its own:\n{lost:?}");
+
+    // A `down` of what is not there is no error, and an `open` of it is one that says what to do.
+    command::succeed(&mut xtask.cluster_command(&["down"]), DOWN_LIMIT).await?;
+    let closed = command::finish(&mut xtask.cluster_command(&["kubeconfig"]), AT_ONCE).await?;
+    ensure!(!closed.status.success() && closed.stderr.contains("cluster up"), "{closed:?}");
+    Ok(())
+}
+
+async fn kill_three_times_then_use(xtask: &Xtask) -> Result<()> {
+    // As early as it says anything about what it starts, with a private Docker daemon half up if it needs one.
+    let mut first = Up::start(xtask)?;
+    first.wait_for(&["starting a private Docker daemon", "creating"]).await?;
+    first.kill().await?;
+
+    // In the middle of the creation: a node's container runs, and Kubernetes is being set up inside of it.
+    let known = machine::processes_of("kubeadm");
+    let mut second = Up::start(xtask)?;
+    second.wait_for(&["creating"]).await?;
+    wait::until("kubeadm to run in a node", UP_LIMIT, async || {
+        let new = machine::processes_of("kubeadm").difference(&known).count();
+        Ok(Seen::when(new > 0, "no new process kubeadm"))
+    })
+    .await?;
+    refuses_to_be_second(xtask, second.id()?).await?;
+    second.kill().await?;
+
+    // With all nodes there and half connected.
+    let mut third = Up::start(xtask)?;
+    third.wait_for(&["connecting the nodes' pods"]).await?;
+    third.kill().await?;
+
+    let mut last = Up::start(xtask)?;
+    last.finish().await?;
+    let kubeconfig = command::succeed(&mut xtask.cluster_command(&["kubeconfig"]), AT_ONCE).await?;
+    let kubectl = e2e::cluster::variable("OPERATOR_LITE_KUBECTL")?;
+    let mut get = tokio::process::Command::new(kubectl);
+    get.args(["--kubeconfig", kubeconfig.trim(), "get", "nodes", "--no-headers"]);
+    let nodes = command::succeed(&mut get, command::USUAL_LIMIT).await?;
+    let ready = nodes.lines().filter(|line| line.split_whitespace().nth(1) == Some("Ready")).count();
+    ensure!(ready == 2 && nodes.lines().count() == 2, "the nodes are\n{nodes}");
+
+    let started = Instant::now();
+    let mut again = Up::start(xtask)?;
+    again.finish().await?;
+    ensure!(started.elapsed() < Duration::from_secs(15), "an `up` of a healthy cluster took {:?}", started.elapsed());
+    Ok(())
+}
+
+/// A second `up` ends at once and says who is at work.
+async fn refuses_to_be_second(xtask: &Xtask, holder: u32) -> Result<()> {
+    let second = command::finish(&mut xtask.cluster_command(&["up", "--workers", "1"]), AT_ONCE).await?;
+    ensure!(!second.status.success(), "two `up`s at once both went on");
+    ensure!(second.stderr.contains(&holder.to_string()), "it does not say that process {holder} holds the cluster: {}", second.stderr);
+    Ok(())
+}
+
+/// An `up` under way.
+struct Up {
+    process: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+    seen: BTreeSet<String>,
+}
+
+impl Up {
+    fn start(xtask: &Xtask) -> Result<Self> {
+        let mut command = xtask.cluster_command(&["up", "--workers", "1"]);
+        let mut process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let lines = BufReader::new(process.stderr.take().context("no output of `up`")?).lines();
+        Ok(Self { process, lines, seen: BTreeSet::new() })
+    }
+
+    fn id(&self) -> Result<u32> {
+        self.process.id().context("`up` has ended already")
+    }
+
+    /// Reads on until a line contains one of these words.
+    async fn wait_for(&mut self, words: &[&str]) -> Result<()> {
+        let read = async {
+            while let Some(line) = self.lines.next_line().await? {
+                eprintln!("    {line}");
+                if words.iter().any(|word| line.contains(word)) {
+                    return Ok(());
+                }
+                self.seen.insert(line);
+            }
+            bail!("`up` ended before it said any of {words:?}; it said {:?}", self.seen)
+        };
+        tokio::time::timeout(UP_LIMIT, read).await.with_context(|| format!("`up` did not get to {words:?}"))?
+    }
+
+    /// SIGKILL: nothing of it can clean up.
+    async fn kill(&mut self) -> Result<()> {
+        eprintln!("    (killed)");
+        self.process.kill().await?;
+        Ok(())
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        let read = async {
+            let mut all = Vec::new();
+            while let Some(line) = self.lines.next_line().await? {
+                eprintln!("    {line}");
+                all.push(line);
+            }
+            let status = self.process.wait().await?;
+            ensure!(status.success(), "`up` ended with {status}: {}", all.join("\n"));
+            Ok(())
+        };
+        tokio::time::timeout(UP_LIMIT, read).await.context("`up` did not end")?
+    }
+}

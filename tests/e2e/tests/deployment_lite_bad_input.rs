@@ -1,1 +1,168 @@
-//! To be written.
+//! Bad input is refused where it is given, in one line that says what is wrong.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use e2e::cluster::Cluster;
+use e2e::command::{self, Output};
+use e2e::{cluster, lite_deployment, namespace};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+/// A program that gives up does so within this time.
+const GIVE_UP_LIMIT: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn a_selector_that_does_not_match_the_template_is_refused() -> Result<()> {
+    refused("selector", "selector", |object| object["spec"]["selector"] = json!({"matchLabels": {"app": "other"}})).await
+}
+
+#[tokio::test]
+async fn negative_replicas_are_refused() -> Result<()> {
+    refused("replicas", "spec.replicas", |object| object["spec"]["replicas"] = json!(-1)).await
+}
+
+#[tokio::test]
+async fn a_rolling_update_that_may_neither_surge_nor_lack_is_refused() -> Result<()> {
+    refused("limits", "maxUnavailable", |object| {
+        object["spec"]["strategy"] = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}});
+    })
+    .await?;
+    refused("percent", "maxUnavailable", |object| {
+        object["spec"]["strategy"] = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "0%", "maxUnavailable": "0%"}});
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_changed_selector_is_refused() -> Result<()> {
+    namespace::with_namespace("immutable", async |cluster, namespace| {
+        let good = lite_deployment::web("web", 0);
+        let applied = apply(&cluster, &namespace, &good).await?;
+        ensure!(applied.status.success(), "the good object is refused: {}", applied.stderr);
+        let mut changed = good;
+        changed["spec"]["selector"] = json!({"matchLabels": {"app": "web", "tier": "front"}});
+        changed["spec"]["template"]["metadata"]["labels"] = json!({"app": "web", "tier": "front"});
+        let refused = apply(&cluster, &namespace, &changed).await?;
+        ensure!(!refused.status.success(), "a changed selector is accepted");
+        ensure!(refused.stderr.contains("spec.selector"), "the field is not named: {}", refused.stderr);
+        Ok(())
+    })
+    .await
+}
+
+async fn refused(purpose: &str, field: &str, spoil: impl FnOnce(&mut Value)) -> Result<()> {
+    namespace::with_namespace(purpose, async |cluster, namespace| {
+        // Only the spoilt field is wrong: without it the same object is accepted.
+        let mut object = lite_deployment::web("web", 0);
+        let good = apply(&cluster, &namespace, &object).await?;
+        ensure!(good.status.success(), "the object is refused before it is spoilt: {}", good.stderr);
+        lite_deployment::api(&cluster, &namespace).delete("web", &kube::api::DeleteParams::default()).await?;
+        spoil(&mut object);
+        object["metadata"]["name"] = json!("spoilt");
+        let output = apply(&cluster, &namespace, &object).await?;
+        ensure!(!output.status.success(), "it is accepted: {object}");
+        ensure!(output.stderr.contains(field), "the field {field} is not named: {}", output.stderr);
+        Ok(())
+    })
+    .await
+}
+
+async fn apply(cluster: &Cluster, namespace: &str, object: &Value) -> Result<Output> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), object.to_string())?;
+    command::finish(cluster.kubectl().args(["-n", namespace, "apply", "-f"]).arg(file.path()), command::USUAL_LIMIT).await
+}
+
+#[tokio::test]
+async fn an_unknown_flag_is_named() -> Result<()> {
+    let output = command::finish(operator()?.args(["run", "--no-such-flag"]), GIVE_UP_LIMIT).await?;
+    says_in_one_line(&output, &["--no-such-flag"])
+}
+
+#[tokio::test]
+async fn an_unreadable_kubeconfig_is_named() -> Result<()> {
+    let missing = "/nowhere/kubeconfig";
+    let output = command::finish(operator()?.arg("run").env("KUBECONFIG", missing), GIVE_UP_LIMIT).await?;
+    says_in_one_line(&output, &[missing])?;
+    let garbage = tempfile::NamedTempFile::new()?;
+    std::fs::write(garbage.path(), "{ not a kubeconfig")?;
+    let output = command::finish(operator()?.arg("run").env("KUBECONFIG", garbage.path()), GIVE_UP_LIMIT).await?;
+    says_in_one_line(&output, &[&garbage.path().display().to_string()])
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_is_named_by_verb_and_resource() -> Result<()> {
+    namespace::with_namespace("powerless", async |cluster, namespace| {
+        let folder = tempfile::tempdir()?;
+        let kubeconfig = powerless_kubeconfig(&cluster, &namespace, folder.path()).await?;
+        let mut run = operator()?;
+        run.args(["run", ADMIN_FLAG, "127.0.0.1:0"]).env("KUBECONFIG", &kubeconfig).env("POD_NAMESPACE", &namespace);
+        let output = command::finish(&mut run, GIVE_UP_LIMIT).await?;
+        ensure!(!output.status.success(), "it ended well without any right: {}", output.text());
+        let last = last_line(&output);
+        let verbs = ["get", "list", "watch"];
+        let resources = ["leases", "litedeployments", "litereplicasets", "pods"];
+        let names = |words: &[&str]| words.iter().any(|word| last.contains(word));
+        ensure!(names(&verbs) && names(&resources), "no verb and resource in the last line {last:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() -> Result<()> {
+    namespace::with_namespace("port", async |cluster, namespace| {
+        let taken = TcpListener::bind("127.0.0.1:0")?;
+        let address = taken.local_addr()?.to_string();
+        // Without any right, so that it can do no harm if it runs.
+        let folder = tempfile::tempdir()?;
+        let kubeconfig = powerless_kubeconfig(&cluster, &namespace, folder.path()).await?;
+        let mut run = operator()?;
+        run.args(["run", ADMIN_FLAG, &address]).env("KUBECONFIG", &kubeconfig).env("POD_NAMESPACE", &namespace);
+        let output = command::finish(&mut run, GIVE_UP_LIMIT).await?;
+        ensure!(!output.status.success(), "it ended well although its port is taken: {}", output.text());
+        ensure!(last_line(&output).contains(&address), "the address {address} is not named: {}", last_line(&output));
+        Ok(())
+    })
+    .await
+}
+
+/// The flag that says where the probes and metrics are served.
+const ADMIN_FLAG: &str = "--admin-address";
+
+/// The operator's program on this machine, with nothing of the tests' environment.
+fn operator() -> Result<Command> {
+    let mut command = Command::new(cluster::variable("OPERATOR_LITE_DEPLOYMENT_LITE")?);
+    command.env_clear().env("HOME", "/nonexistent");
+    Ok(command)
+}
+
+/// A kubeconfig of a service account that may do nothing.
+async fn powerless_kubeconfig(cluster: &Cluster, namespace: &str, folder: &Path) -> Result<String> {
+    cluster.run_kubectl(&["-n", namespace, "create", "serviceaccount", "powerless"]).await?;
+    let token = cluster.run_kubectl(&["-n", namespace, "create", "token", "powerless"]).await?;
+    let whole = cluster.run_kubectl(&["config", "view", "--raw", "--flatten", "-o", "json"]).await?;
+    let mut kubeconfig: Value = serde_json::from_str(&whole)?;
+    for user in kubeconfig["users"].as_array_mut().context("a kubeconfig without users")? {
+        user["user"] = json!({"token": token.trim()});
+    }
+    let path = folder.join("kubeconfig");
+    std::fs::write(&path, kubeconfig.to_string())?;
+    Ok(path.display().to_string())
+}
+
+fn says_in_one_line(output: &Output, words: &[&str]) -> Result<()> {
+    ensure!(!output.status.success(), "it ended well: {}", output.text());
+    let text = output.text();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    ensure!(lines.len() == 1, "not one line but:\n{text}");
+    ensure!(words.iter().all(|word| lines[0].contains(word)), "{words:?} are not named: {}", lines[0]);
+    Ok(())
+}
+
+fn last_line(output: &Output) -> String {
+    output.text().lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned()
+}

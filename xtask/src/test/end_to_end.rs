@@ -12,8 +12,9 @@ use anyhow::{Context, Result};
 use super::Arguments;
 use super::step::Steps;
 use crate::cluster::{self, Cluster, UpOptions};
+use crate::images::{self, Images};
 use crate::tools::{self, Tool, ToolBox};
-use crate::{conformance, images, manifests, paths};
+use crate::{conformance, manifests, paths};
 
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 const TEST_LIMIT: Duration = Duration::from_secs(20 * 60);
@@ -48,7 +49,7 @@ pub fn run(steps: &mut Steps, arguments: &Arguments) {
     let was_up = Cluster::open(cluster::DEFAULT_NAME).is_ok();
     let Some(cluster) = steps.check("cluster up", || cluster::up(&UpOptions::default())) else { return };
     let prepared = steps.check("images and operators", || prepare(&cluster));
-    let environment = match prepared.map(|()| Environment::of(&cluster)) {
+    let environment = match prepared.map(|images| Environment::of(&cluster, &images)) {
         Some(Ok(environment)) => environment,
         Some(Err(error)) => return steps.fail("the tests' environment", &format!("{error:#}")),
         None => return,
@@ -73,12 +74,12 @@ pub fn run(steps: &mut Steps, arguments: &Arguments) {
     }
 }
 
-fn prepare(cluster: &Cluster) -> Result<()> {
+fn prepare(cluster: &Cluster) -> Result<Images> {
     let images = images::prepare(cluster)?;
     for name in images::OPERATORS {
         manifests::install::operator(cluster, images.operator(name)?)?;
     }
-    Ok(())
+    Ok(images)
 }
 
 /// What the tests are told about the cluster.
@@ -87,23 +88,29 @@ struct Environment {
 }
 
 impl Environment {
-    fn of(cluster: &Cluster) -> Result<Self> {
+    fn of(cluster: &Cluster, images: &Images) -> Result<Self> {
         let tools: ToolBox = tools::ensure(&[Tool::Kubectl])?;
         let own = std::env::current_exe().context("failed to find this program's own file")?;
         // A copy: the tests compile parts of the workspace, which may replace the program while they run.
         let copy = paths::state()?.join("xtask-under-test");
         std::fs::copy(&own, &copy).with_context(|| format!("failed to copy this program to {}", copy.display()))?;
-        let images = paths::cache()?.join("images");
         let mut variables = vec![
             ("OPERATOR_LITE_KUBECONFIG".to_owned(), cluster.kubeconfig().into()),
             ("OPERATOR_LITE_KUBECTL".to_owned(), tools.path("kubectl")?.into()),
             ("OPERATOR_LITE_XTASK".to_owned(), copy.into()),
-            ("OPERATOR_LITE_IMAGES".to_owned(), images.into()),
             ("OPERATOR_LITE_CLUSTER".to_owned(), cluster::DEFAULT_NAME.into()),
         ];
         let docker = cluster.docker()?;
         if let Some((_, Some(host))) = docker.get_envs().find(|(name, _)| *name == "DOCKER_HOST") {
             variables.push(("OPERATOR_LITE_DOCKER_HOST".to_owned(), host.to_owned()));
+        }
+        let inside = cluster.enter_network("true")?;
+        if let Some(namespace) = inside.get_args().find_map(|argument| argument.to_str()?.strip_prefix("--net=")) {
+            variables.push(("OPERATOR_LITE_NETWORK_NAMESPACE".to_owned(), namespace.into()));
+        }
+        for name in images::OPERATORS {
+            let variable = format!("OPERATOR_LITE_{}", name.replace('-', "_").to_uppercase());
+            variables.push((variable, images.operator(name)?.program.clone().into()));
         }
         Ok(Self { variables })
     }

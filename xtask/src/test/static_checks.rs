@@ -50,6 +50,6 @@ fn deny() -> Result<Command> {
         process::run("build cargo-deny", &mut install, &paths::logs()?.join("cargo-deny.log"), LIMIT)?;
     }
     let mut command = Command::new(program);
-    command.args(["--offline", "check", "bans", "licenses", "sources"]).current_dir(paths::workspace_root()?);
+    command.args(["check", "bans", "licenses", "sources"]).current_dir(paths::workspace_root()?);
     Ok(command)
 }
