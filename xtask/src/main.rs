@@ -3,6 +3,7 @@
 
 mod cluster;
 mod conformance;
+mod demo;
 mod digest;
 mod image;
 mod images;
@@ -32,6 +33,8 @@ enum Verb {
     Cluster(cluster::Arguments),
     /// kubectl of the cluster's version, set to the cluster.
     Kubectl(cluster::KubectlArguments),
+    /// From nothing to an operator at work, seen live in the terminal.
+    Demo(demo::Arguments),
     /// Run every tier of tests that exists, and print a table of them.
     Test(test::Arguments),
     /// Run upstream's own tests of Deployments and ReplicaSets.
@@ -62,6 +65,7 @@ fn run(arguments: Arguments) -> Result<()> {
     match arguments.verb {
         Verb::Cluster(arguments) => cluster::run(&arguments),
         Verb::Kubectl(arguments) => cluster::kubectl(&arguments),
+        Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Conformance(arguments) => conformance::run(&arguments),
         Verb::Images(arguments) => images::run(&arguments),
