@@ -22,7 +22,8 @@ pub const OPERATORS: [&str; 1] = ["deployment-lite"];
 pub const REQUEST_COUNTER: &str = "operator-lite.dev/request-counter:dev";
 
 /// The names of agnhost in upstream's suite of this Kubernetes version.
-const AGNHOST: [&str; 2] = ["registry.k8s.io/e2e-test-images/agnhost:2.66.1", "registry.k8s.io/e2e-test-images/agnhost:2.55"];
+const AGNHOST: [&str; 2] =
+    ["registry.k8s.io/e2e-test-images/agnhost:2.66.1", "registry.k8s.io/e2e-test-images/agnhost:2.55"];
 const PAUSE: &str = "registry.k8s.io/pause:3.10.2";
 
 /// Nobody: a numeric user, so that the kubelet can see that it is not root.
@@ -73,7 +74,10 @@ pub struct Operator {
 impl Images {
     /// An operator by the name of its package.
     pub fn operator(&self, name: &str) -> Result<&Operator> {
-        self.operators.iter().find(|operator| operator.name == name).with_context(|| format!("there is no operator {name}"))
+        self.operators
+            .iter()
+            .find(|operator| operator.name == name)
+            .with_context(|| format!("there is no operator {name}"))
     }
 }
 
@@ -132,7 +136,9 @@ fn load(cluster: &Cluster, images: &Images) -> Result<()> {
     let missing: Vec<&Built> = images
         .all
         .iter()
-        .filter(|image| !nodes.iter().all(|node| node.holds(&image.name, (!image.is_any_good).then_some(image.id.as_str()))))
+        .filter(|image| {
+            !nodes.iter().all(|node| node.holds(&image.name, (!image.is_any_good).then_some(image.id.as_str())))
+        })
         .collect();
     if missing.is_empty() {
         progress::say("✓ every node holds the images already");
@@ -146,7 +152,11 @@ fn load(cluster: &Cluster, images: &Images) -> Result<()> {
     let nodes = loaded::on_nodes(cluster)?;
     for image in &missing {
         if let Some(node) = nodes.iter().find(|node| !node.holds(&image.name, None)) {
-            bail!("node {} does not hold {} although it was loaded; try `cargo xtask cluster logs`", node.name, image.name);
+            bail!(
+                "node {} does not hold {} although it was loaded; try `cargo xtask cluster logs`",
+                node.name,
+                image.name
+            );
         }
     }
     step.done_with(&format!("{} of {}", missing.len(), images.all.len()));
@@ -164,7 +174,8 @@ fn single_program(name: &str, path: &str, program: &Path, user: &str) -> ImageSp
 }
 
 fn write(folder: &Path, spec: &ImageSpec) -> Result<Built> {
-    let file: String = spec.name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+    let file: String =
+        spec.name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
     let tar = folder.join(format!("{file}.tar"));
     let id = image::write(spec, &tar)?;
     Ok(Built { name: spec.name.clone(), tar, id, is_any_good: false })

@@ -43,7 +43,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let list = differing.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     if arguments.check {
-        bail!("these generated files differ from the operators' code: {list}; run `cargo xtask manifests` and commit them");
+        bail!(
+            "these generated files differ from the operators' code: {list}; run `cargo xtask manifests` and commit them"
+        );
     }
     for path in &differing {
         let file = root.join(path);
@@ -72,7 +74,8 @@ fn files_of(operator: &str) -> Result<BTreeMap<PathBuf, String>> {
     let documents = document::split(&print(operator, &["manifests"])?);
     let mut names: Vec<String> = Vec::new();
     for document in &documents {
-        let kind = document.kind().with_context(|| format!("{operator} manifests printed a document without a kind"))?;
+        let kind =
+            document.kind().with_context(|| format!("{operator} manifests printed a document without a kind"))?;
         let name = format!("{}.yaml", document::file_stem(kind));
         let content = files.entry(folder.join(&name)).or_insert_with(|| HEADING.to_owned());
         if names.contains(&name) {

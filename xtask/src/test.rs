@@ -64,7 +64,11 @@ impl Tier {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let tiers: Vec<Tier> = TIERS
         .into_iter()
-        .filter(|tier| arguments.tier.is_empty() && arguments.only.is_empty() || arguments.tier.contains(tier) || *tier == Tier::E2e && !arguments.only.is_empty())
+        .filter(|tier| {
+            arguments.tier.is_empty() && arguments.only.is_empty()
+                || arguments.tier.contains(tier)
+                || *tier == Tier::E2e && !arguments.only.is_empty()
+        })
         .collect();
     let logs = paths::logs()?.join("test");
     // The Go programs take the longest on a fresh machine; they build while Rust does.
@@ -80,7 +84,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Tier::Unit => unit::run(&mut steps),
             Tier::E2e => end_to_end::run(&mut steps, arguments),
         }
-        table.add(Row { tier: tier.name(), tally: steps.tally(), took: started.elapsed(), failures: steps.into_failures() });
+        table.add(Row {
+            tier: tier.name(),
+            tally: steps.tally(),
+            took: started.elapsed(),
+            failures: steps.into_failures(),
+        });
     }
     if let Some(Err(error)) = programs.and_then(|thread| thread.join().ok()) {
         progress::say(format!("building the cluster's programs failed: {error:#}"));

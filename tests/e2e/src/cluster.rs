@@ -74,6 +74,7 @@ impl Cluster {
 /// # Errors
 /// It is not set; the error says how to run the tests.
 pub fn variable(name: &str) -> Result<String> {
-    std::env::var(name)
-        .with_context(|| format!("{name} is not set; run the tests by `cargo xtask test --tier e2e --only NAME --keep`"))
+    std::env::var(name).with_context(|| {
+        format!("{name} is not set; run the tests by `cargo xtask test --tier e2e --only NAME --keep`")
+    })
 }

@@ -69,7 +69,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_shows_what_the_program_said() {
-        let error = succeed(Command::new("sh").args(["-c", "echo broken pipe >&2; exit 3"]), USUAL_LIMIT).await.unwrap_err();
+        let error =
+            succeed(Command::new("sh").args(["-c", "echo broken pipe >&2; exit 3"]), USUAL_LIMIT).await.unwrap_err();
         assert!(error.to_string().contains("broken pipe"), "{error}");
     }
 

@@ -50,7 +50,8 @@ pub async fn wait_for_another(cluster: &Cluster, name: &str, former: &str, limit
 }
 
 fn pod_of(holder: &str) -> Result<String> {
-    let (pod, random) = holder.rsplit_once('_').with_context(|| format!("the holder {holder:?} is not <pod name>_<random>"))?;
+    let (pod, random) =
+        holder.rsplit_once('_').with_context(|| format!("the holder {holder:?} is not <pod name>_<random>"))?;
     if random.is_empty() {
         bail!("the holder {holder:?} has no random part");
     }

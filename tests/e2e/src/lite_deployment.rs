@@ -85,7 +85,9 @@ fn is_complete(spec: &Value, status: &Value, generation: i64) -> bool {
     let finished = condition(status, "Progressing").is_some_and(|found| found["reason"] == "NewReplicaSetAvailable");
     let available = condition(status, "Available").is_some_and(|found| found["status"] == "True");
     status["observedGeneration"].as_i64() == Some(generation)
-        && ["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"].iter().all(|field| count(field) == wanted)
+        && ["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"]
+            .iter()
+            .all(|field| count(field) == wanted)
         && count("unavailableReplicas") == 0
         && finished
         && available

@@ -75,7 +75,8 @@ fn processes(found: &mut BTreeSet<String>) -> Result<()> {
         let (Some(open), Some(close)) = (stat.find('('), stat.rfind(')')) else { continue };
         let program = stat[open + 1..close].to_owned();
         let started = stat[close + 1..].split_whitespace().nth(19).unwrap_or("?");
-        let foreign: Vec<String> = NAMESPACE_KINDS.iter().filter_map(|kind| foreign_namespace(&entry.path(), kind)).collect();
+        let foreign: Vec<String> =
+            NAMESPACE_KINDS.iter().filter_map(|kind| foreign_namespace(&entry.path(), kind)).collect();
         for namespace in &foreign {
             found.insert(format!("namespace {namespace}"));
         }
@@ -117,7 +118,8 @@ async fn output(what: &str, program: &[&str], found: &mut BTreeSet<String>) {
     looking.args(&program[1..]);
     let Ok(output) = command::finish(&mut looking, Duration::from_secs(10)).await else { return };
     if output.status.success() {
-        let lines = output.stdout.lines().map(without_counters).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let lines =
+            output.stdout.lines().map(without_counters).filter(|line| !line.is_empty() && !line.starts_with('#'));
         found.extend(lines.map(|line| format!("{what}: {line}")));
     }
 }
@@ -137,7 +139,11 @@ mod tests {
     #[tokio::test]
     async fn a_process_in_a_namespace_of_its_own_is_seen() {
         let before = Machine::look().await.unwrap();
-        let mut child = match Command::new("unshare").args(["--user", "--map-root-user", "--uts", "sleep", "60"]).kill_on_drop(true).spawn() {
+        let mut child = match Command::new("unshare")
+            .args(["--user", "--map-root-user", "--uts", "sleep", "60"])
+            .kill_on_drop(true)
+            .spawn()
+        {
             Ok(child) => child,
             Err(_) => return,
         };

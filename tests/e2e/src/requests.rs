@@ -82,9 +82,15 @@ impl RequestCounter {
     pub async fn finish(self, cluster: &Cluster) -> Result<Summary> {
         let pods = pod::pods(cluster, &self.namespace);
         let running = pods.get(&self.name).await?;
-        let restarts = running.status.as_ref().and_then(|status| status.container_statuses.as_ref()?.first().map(|container| container.restart_count));
+        let restarts = running
+            .status
+            .as_ref()
+            .and_then(|status| status.container_statuses.as_ref()?.first().map(|container| container.restart_count));
         if restarts != Some(0) {
-            bail!("the request counter was restarted, its sums are not those of the whole time: {}", pod::describe(&running));
+            bail!(
+                "the request counter was restarted, its sums are not those of the whole time: {}",
+                pod::describe(&running)
+            );
         }
         // The signal comes from the node: a deletion of the pod would take its log away with it.
         crate::chaos::signal_pod(cluster, &self.namespace, &self.name, "TERM").await?;

@@ -155,7 +155,9 @@ async fn observe(
                     record.deleted(&pod);
                 }
                 Some(WatchEvent::Bookmark(bookmark)) => version = bookmark.metadata.resource_version,
-                Some(WatchEvent::Error(error)) => bail!("the watch of the rollout broke off, so events may be missing: {error:?}"),
+                Some(WatchEvent::Error(error)) => {
+                    bail!("the watch of the rollout broke off, so events may be missing: {error:?}")
+                }
                 // The server ended the watch; it goes on from the last version without a gap.
                 None => break,
             }

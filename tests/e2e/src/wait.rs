@@ -19,11 +19,7 @@ pub enum Seen<T> {
 impl Seen<()> {
     /// `Done` if `holds`, else `NotYet` with what was seen.
     pub fn when(holds: bool, otherwise: impl Into<String>) -> Self {
-        if holds {
-            Self::Done(())
-        } else {
-            Self::NotYet(otherwise.into())
-        }
+        if holds { Self::Done(()) } else { Self::NotYet(otherwise.into()) }
     }
 }
 
@@ -82,11 +78,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_error_says_what_was_last_seen() {
-        let error = until::<()>("a miracle", Duration::from_millis(150), async || {
-            Ok(Seen::NotYet("2 of 3 pods ready".into()))
-        })
-        .await
-        .unwrap_err();
+        let error =
+            until::<()>("a miracle", Duration::from_millis(150), async || Ok(Seen::NotYet("2 of 3 pods ready".into())))
+                .await
+                .unwrap_err();
         let text = error.to_string();
         assert!(text.contains("a miracle") && text.contains("2 of 3 pods ready"), "{text}");
     }

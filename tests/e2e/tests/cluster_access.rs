@@ -29,7 +29,8 @@ async fn kubectl_exec_runs_a_program_in_a_pod_on_every_node() -> Result<()> {
             pod::start_web(&cluster, &namespace, &name, node).await?;
             // agnhost's `connect` says nothing and ends with 0 if the port is open, here on the pod's own loopback.
             pod::exec(&cluster, &namespace, &name, &["/agnhost", "connect", "127.0.0.1:8080", "--timeout=3s"]).await?;
-            let closed = pod::exec(&cluster, &namespace, &name, &["/agnhost", "connect", "127.0.0.1:1", "--timeout=3s"]).await;
+            let closed =
+                pod::exec(&cluster, &namespace, &name, &["/agnhost", "connect", "127.0.0.1:1", "--timeout=3s"]).await;
             assert!(closed.is_err(), "exec does not give back the program's exit status");
         }
         Ok(())
@@ -52,7 +53,8 @@ async fn kubectl_port_forward_reaches_a_pod() -> Result<()> {
         // It chooses a free port itself and says which: "Forwarding from 127.0.0.1:PORT -> 8080".
         let line = tokio::time::timeout(Duration::from_secs(20), BufReader::new(output).lines().next_line()).await??;
         let line = line.context("kubectl port-forward ended without a word")?;
-        let address = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).context(line.clone())?.to_owned();
+        let address =
+            line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).context(line.clone())?.to_owned();
         let answer = wait::until("an answer through the forwarded port", Duration::from_secs(20), async || {
             let mut connection = TcpStream::connect(&address).await?;
             connection.write_all(b"GET /hostname HTTP/1.0\r\n\r\n").await?;

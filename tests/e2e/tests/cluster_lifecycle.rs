@@ -31,7 +31,8 @@ async fn an_up_killed_at_three_moments_can_be_followed_by_up_and_down_leaves_not
     let left = after.added_since(&before);
     ensure!(left.is_empty(), "`cluster down` left behind:\n{}", left.join("\n"));
     let changed = before.added_since(&after);
-    let lost: Vec<&String> = changed.iter().filter(|line| !line.starts_with("process") && !line.starts_with("namespace")).collect();
+    let lost: Vec<&String> =
+        changed.iter().filter(|line| !line.starts_with("process") && !line.starts_with("namespace")).collect();
     ensure!(lost.is_empty(), "`cluster down` took away what is not its own:\n{lost:?}");
 
     // A `down` of what is not there is no error, and an `open` of it is one that says what to do.
@@ -85,7 +86,11 @@ async fn kill_three_times_then_use(xtask: &Xtask) -> Result<()> {
 async fn refuses_to_be_second(xtask: &Xtask, holder: u32) -> Result<()> {
     let second = command::finish(&mut xtask.cluster_command(&["up", "--workers", "1"]), AT_ONCE).await?;
     ensure!(!second.status.success(), "two `up`s at once both went on");
-    ensure!(second.stderr.contains(&holder.to_string()), "it does not say that process {holder} holds the cluster: {}", second.stderr);
+    ensure!(
+        second.stderr.contains(&holder.to_string()),
+        "it does not say that process {holder} holds the cluster: {}",
+        second.stderr
+    );
     Ok(())
 }
 

@@ -71,11 +71,15 @@ async fn a_restart_of_the_control_plane_loses_nothing() -> Result<()> {
             pod::start_web(&cluster, &namespace, name, node).await?;
             pod::expose(&cluster, &namespace, name).await?;
         }
-        let process = chaos::ContainerProcess::find(&cluster, &pod::pods(&cluster, &namespace).get("one").await?).await?;
+        let process =
+            chaos::ContainerProcess::find(&cluster, &pod::pods(&cluster, &namespace).get("one").await?).await?;
         let before = objects(&cluster, &namespace).await?;
 
         cluster.xtask().node("stop", &control_plane).await?;
-        ensure!(cluster.run_kubectl(&["get", "--raw", "/readyz", "--request-timeout=3s"]).await.is_err(), "the API server answers though its node is stopped");
+        ensure!(
+            cluster.run_kubectl(&["get", "--raw", "/readyz", "--request-timeout=3s"]).await.is_err(),
+            "the API server answers though its node is stopped"
+        );
         // Pods go on without a control plane: signal 0 asks only whether the process is there.
         process.signal(&cluster, "0").await?;
         cluster.xtask().node("start", &control_plane).await?;
@@ -96,5 +100,7 @@ async fn a_restart_of_the_control_plane_loses_nothing() -> Result<()> {
 /// Every object that the test made, with its uid: one that was lost and made anew would have another.
 async fn objects(cluster: &Cluster, namespace: &str) -> Result<String> {
     let template = "{range .items[*]}{.kind}/{.metadata.name} {.metadata.uid}{\"\\n\"}{end}";
-    cluster.run_kubectl(&["-n", namespace, "get", "pods,services,serviceaccounts", "-o", &format!("jsonpath={template}")]).await
+    cluster
+        .run_kubectl(&["-n", namespace, "get", "pods,services,serviceaccounts", "-o", &format!("jsonpath={template}")])
+        .await
 }

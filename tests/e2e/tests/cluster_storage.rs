@@ -63,13 +63,23 @@ async fn share_a_volume(cluster: &Cluster, namespace: &str, node: &str, folder: 
     ensure!(isolated.is_err(), "a pod without propagation sees the mount too, so this test shows nothing");
 
     pod::exec(cluster, namespace, "writer", &["/bin/umount", "/shared/volume"]).await?;
-    ensure!(cluster.run_on_node(node, &["cat", &file]).await.is_err(), "the mount is gone in the pod, but not on the node");
+    ensure!(
+        cluster.run_on_node(node, &["cat", &file]).await.is_err(),
+        "the mount is gone in the pod, but not on the node"
+    );
     Ok(())
 }
 
 /// A privileged pod with a folder of its node at /shared. Its image is empty but for agnhost: the programs that the
 /// test runs are the node's own, mounted where they expect to be.
-async fn start(cluster: &Cluster, namespace: &str, name: &str, node: &str, folder: &str, propagation: &str) -> Result<()> {
+async fn start(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+    node: &str,
+    folder: &str,
+    propagation: &str,
+) -> Result<()> {
     let programs = ["/usr", "/bin", "/sbin", "/lib", "/lib64"];
     let mut volumes = vec![
         json!({"name": "shared", "hostPath": {"path": folder, "type": "DirectoryOrCreate"}}),

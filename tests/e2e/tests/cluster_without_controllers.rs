@@ -27,7 +27,10 @@ async fn without_its_controllers_no_deployment_and_no_replica_set_moves() -> Res
         result?;
         // What did not move moves now, so nothing but the controllers was missing.
         wait::until("both to move with their controllers", MOVE_LIMIT, async || {
-            let (deployment, replica_set) = (status(&cluster, &namespace, "deployment/still").await?, status(&cluster, &namespace, "replicaset/alone").await?);
+            let (deployment, replica_set) = (
+                status(&cluster, &namespace, "deployment/still").await?,
+                status(&cluster, &namespace, "replicaset/alone").await?,
+            );
             let is_done = deployment["readyReplicas"] == 2 && replica_set["readyReplicas"] == 2;
             Ok(Seen::when(is_done, format!("{deployment}, {replica_set}")))
         })
@@ -82,7 +85,11 @@ async fn nothing_moves(cluster: &Cluster, namespace: &str) -> Result<()> {
 
 /// Rewrites the static pod of the controller manager and waits until the new one leads.
 async fn switch(cluster: &Cluster, control_plane: &str, is_on: bool) -> Result<()> {
-    let (from, to) = if is_on { (format!(",{OFF}"), String::new()) } else { ("bootstrapsigner,tokencleaner".to_owned(), format!("bootstrapsigner,tokencleaner,{OFF}")) };
+    let (from, to) = if is_on {
+        (format!(",{OFF}"), String::new())
+    } else {
+        ("bootstrapsigner,tokencleaner".to_owned(), format!("bootstrapsigner,tokencleaner,{OFF}"))
+    };
     // The kubelet watches the folder: the file is changed in one step, by a rename from outside of it.
     let script = r#"sed "s/$1/$2/" "$3" > /etc/kubernetes/changed && mv /etc/kubernetes/changed "$3""#;
     let former = leader(cluster).await?;

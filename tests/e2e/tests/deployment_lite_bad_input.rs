@@ -16,7 +16,8 @@ const GIVE_UP_LIMIT: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_selector_that_does_not_match_the_template_is_refused() -> Result<()> {
-    refused("selector", "selector", |object| object["spec"]["selector"] = json!({"matchLabels": {"app": "other"}})).await
+    refused("selector", "selector", |object| object["spec"]["selector"] = json!({"matchLabels": {"app": "other"}}))
+        .await
 }
 
 #[tokio::test]
@@ -27,11 +28,13 @@ async fn negative_replicas_are_refused() -> Result<()> {
 #[tokio::test]
 async fn a_rolling_update_that_may_neither_surge_nor_lack_is_refused() -> Result<()> {
     refused("limits", "maxUnavailable", |object| {
-        object["spec"]["strategy"] = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}});
+        object["spec"]["strategy"] =
+            json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}});
     })
     .await?;
     refused("percent", "maxUnavailable", |object| {
-        object["spec"]["strategy"] = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "0%", "maxUnavailable": "0%"}});
+        object["spec"]["strategy"] =
+            json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "0%", "maxUnavailable": "0%"}});
     })
     .await
 }
@@ -73,7 +76,8 @@ async fn refused(purpose: &str, field: &str, spoil: impl FnOnce(&mut Value)) -> 
 async fn apply(cluster: &Cluster, namespace: &str, object: &Value) -> Result<Output> {
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), object.to_string())?;
-    command::finish(cluster.kubectl().args(["-n", namespace, "apply", "-f"]).arg(file.path()), command::USUAL_LIMIT).await
+    command::finish(cluster.kubectl().args(["-n", namespace, "apply", "-f"]).arg(file.path()), command::USUAL_LIMIT)
+        .await
 }
 
 #[tokio::test]

@@ -31,7 +31,8 @@ async fn hand_over(purpose: &str, signal: &str, limit: Duration) -> Result<()> {
     namespace::with_namespace(purpose, async |cluster, namespace| {
         wait_for_two_ready(&cluster).await?;
         let mut web = lite_deployment::web("web", 8);
-        web["spec"]["strategy"] = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
+        web["spec"]["strategy"] =
+            json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
         lite_deployment::create(&cluster, &namespace, &web).await?;
         lite_deployment::wait_complete(&cluster, &namespace, "web", ROLLOUT_LIMIT).await?;
 
@@ -80,7 +81,8 @@ async fn updated_replicas(cluster: &Cluster, namespace: &str) -> Result<usize> {
     let pods = pod::list(cluster, namespace, "app=web").await?;
     let mut updated = 0;
     for pod in &pods {
-        let image = pod.spec.as_ref().and_then(|spec| spec.containers[0].image.as_deref()).context("a pod without an image")?;
+        let image =
+            pod.spec.as_ref().and_then(|spec| spec.containers[0].image.as_deref()).context("a pod without an image")?;
         updated += usize::from(image == pod::AGNHOST && pod::is_ready(pod));
     }
     Ok(updated)

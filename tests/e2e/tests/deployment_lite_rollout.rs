@@ -76,7 +76,8 @@ async fn a_rolling_update_of_ten_replicas_under_load_fails_no_request_and_keeps_
     namespace::with_namespace("rollout", async |cluster, namespace| {
         let workers = node::workers(&cluster).await?;
         let mut web = lite_deployment::web("web", 10);
-        web["spec"]["strategy"] = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 3, "maxUnavailable": 2}});
+        web["spec"]["strategy"] =
+            json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 3, "maxUnavailable": 2}});
         // The client's node serves no request itself, so that each one crosses the network.
         web["spec"]["template"]["spec"]["affinity"] = json!({"nodeAffinity": {
             "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [
@@ -101,18 +102,35 @@ async fn a_rolling_update_of_ten_replicas_under_load_fails_no_request_and_keeps_
         .await;
         let record = observer.finish().await?;
         let sums = counter.finish(&cluster).await?;
-        eprintln!("rollout of 10 replicas in {:.1} s, fewest ready {}, most not terminating {}", took.as_secs_f64(), record.fewest_ready, record.most_running);
-        eprintln!("requests: {} sent, {} succeeded, {} failed, {:.0} a second, slowest {} ms", sums.sent, sums.succeeded, sums.failed, sums.sent as f64 / sums.seconds, sums.slowest_milliseconds);
+        eprintln!(
+            "rollout of 10 replicas in {:.1} s, fewest ready {}, most not terminating {}",
+            took.as_secs_f64(),
+            record.fewest_ready,
+            record.most_running
+        );
+        eprintln!(
+            "requests: {} sent, {} succeeded, {} failed, {:.0} a second, slowest {} ms",
+            sums.sent,
+            sums.succeeded,
+            sums.failed,
+            sums.sent as f64 / sums.seconds,
+            sums.slowest_milliseconds
+        );
         rolled_out?;
         old_ended?;
 
         ensure!(sums.failed == 0 && sums.sent == sums.succeeded, "{sums:?}");
-        ensure!(sums.sent as f64 / sums.seconds >= 100.0, "only {:.0} requests a second", sums.sent as f64 / sums.seconds);
+        ensure!(
+            sums.sent as f64 / sums.seconds >= 100.0,
+            "only {:.0} requests a second",
+            sums.sent as f64 / sums.seconds
+        );
         ensure!(record.events > 20, "the watch saw only {} events, so it shows nothing", record.events);
         ensure!(record.fewest_ready >= 8, "at some moment only {} pods were ready", record.fewest_ready);
         ensure!(record.most_running <= 13, "at some moment {} pods were not terminating", record.most_running);
         let pods = pod::list(&cluster, &namespace, "app=web").await?;
-        let images: BTreeSet<&str> = pods.iter().filter_map(|pod| pod.spec.as_ref()?.containers[0].image.as_deref()).collect();
+        let images: BTreeSet<&str> =
+            pods.iter().filter_map(|pod| pod.spec.as_ref()?.containers[0].image.as_deref()).collect();
         ensure!(images == BTreeSet::from([pod::AGNHOST]), "the pods run {images:?}");
         Ok(())
     })

@@ -49,8 +49,12 @@ impl Report {
         let skipped = self.count("skipped");
         let failed = self.tests.len() - passed - skipped;
         if failed > 0 || passed != expected || !self.has_succeeded {
-            let names: Vec<&str> =
-                self.tests.iter().filter(|test| !["passed", "skipped"].contains(&test.state.as_str())).map(|test| test.name.as_str()).collect();
+            let names: Vec<&str> = self
+                .tests
+                .iter()
+                .filter(|test| !["passed", "skipped"].contains(&test.state.as_str()))
+                .map(|test| test.name.as_str())
+                .collect();
             let end = if self.has_succeeded { "" } else { "; the suite as a whole did not succeed" };
             bail!("{passed} passed instead of {expected}, {failed} failed: {}{end}", names.join("; "));
         }
@@ -126,7 +130,8 @@ mod tests {
 
     #[test]
     fn a_failed_set_up_of_the_suite_is_a_failure() {
-        let setup = json!({"LeafNodeType": "SynchronizedBeforeSuite", "State": "failed", "Failure": {"Message": "no nodes"}});
+        let setup =
+            json!({"LeafNodeType": "SynchronizedBeforeSuite", "State": "failed", "Failure": {"Message": "no nodes"}});
         let error = report(&[setup], false).judge(0).unwrap_err();
         assert!(error.to_string().contains("SynchronizedBeforeSuite"), "{error}");
     }

@@ -106,7 +106,9 @@ fn mark(pod: &Pod) -> String {
 }
 
 fn requests(view: &View) -> String {
-    view.sums.as_ref().map_or_else(String::new, |sums| format!("; requests: {} sent, {} failed", sums.sent, sums.failed))
+    view.sums
+        .as_ref()
+        .map_or_else(String::new, |sums| format!("; requests: {} sent, {} failed", sums.sent, sums.failed))
 }
 
 #[cfg(test)]
@@ -116,7 +118,8 @@ mod tests {
 
     #[test]
     fn the_picture_has_a_line_for_each_node() {
-        let pod = |node: &str, is_ready| Pod { node: node.into(), is_ready, is_terminating: false, version: "1".into() };
+        let pod =
+            |node: &str, is_ready| Pod { node: node.into(), is_ready, is_terminating: false, version: "1".into() };
         let mut view = View { sums: Some(Sums { sent: 7, ..Sums::default() }), ..View::default() };
         view.pods.insert("a".into(), pod("one", true));
         view.pods.insert("b".into(), pod("two", false));

@@ -62,7 +62,8 @@ impl Stories<'_> {
     /// A new version replaces the old one; gives the time until the operator says that it is done.
     pub fn roll_out(&self, screen: &mut Screen) -> Result<Duration> {
         screen.say(&format!("Version {NEW_VERSION} is rolled out, two pods more and one less than six at the most:"));
-        let change = format!(r#"[{{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"{NEW_IMAGE}"}}]"#);
+        let change =
+            format!(r#"[{{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"{NEW_IMAGE}"}}]"#);
         let mut patch = self.kubectl(&["patch", "litedeployment", "web", "--type=json", "--patch", &change]);
         process::output("change the LiteDeployment's image", &mut patch, QUICK)?;
         let took = self.watch.wait_for(screen, "the operator says that the rollout is complete", LIMIT, |view| {

@@ -87,7 +87,8 @@ impl View {
         for pod in self.pods.values().filter(|pod| pod.is_ready && !pod.is_terminating) {
             *versions.entry(&pod.version).or_default() += 1;
         }
-        let versions: Vec<String> = versions.iter().map(|(version, count)| format!("{count} of version {version}")).collect();
+        let versions: Vec<String> =
+            versions.iter().map(|(version, count)| format!("{count} of version {version}")).collect();
         let starting = self.pods.values().filter(|pod| !pod.is_ready && !pod.is_terminating).count();
         let ready = if versions.is_empty() { "none".to_owned() } else { versions.join(", ") };
         format!("ready: {ready}; starting: {starting}; ending: {}", self.terminating())
@@ -96,7 +97,8 @@ impl View {
 
 fn pod(object: &Value) -> Pod {
     let conditions = object["status"]["conditions"].as_array();
-    let is_ready = conditions.is_some_and(|all| all.iter().any(|one| one["type"] == "Ready" && one["status"] == "True"));
+    let is_ready =
+        conditions.is_some_and(|all| all.iter().any(|one| one["type"] == "Ready" && one["status"] == "True"));
     let image = object["spec"]["containers"][0]["image"].as_str().unwrap_or_default();
     Pod {
         node: object["spec"]["nodeName"].as_str().unwrap_or_default().to_owned(),

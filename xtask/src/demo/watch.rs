@@ -62,7 +62,13 @@ impl Watch {
     }
 
     /// Shows the view until a condition holds; gives how long that took.
-    pub fn wait_for(&self, screen: &mut Screen, what: &str, limit: Duration, mut holds: impl FnMut(&View) -> Result<bool>) -> Result<Duration> {
+    pub fn wait_for(
+        &self,
+        screen: &mut Screen,
+        what: &str,
+        limit: Duration,
+        mut holds: impl FnMut(&View) -> Result<bool>,
+    ) -> Result<Duration> {
         let started = Instant::now();
         loop {
             let view = look(&self.view).clone();

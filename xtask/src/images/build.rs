@@ -21,7 +21,8 @@ pub struct Program {
 
 /// Builds every program that goes into an image of its own.
 pub fn static_programs() -> Result<Vec<Program>> {
-    let mut packages: Vec<&str> = OPERATORS.iter().flat_map(|operator| ["--package", operator, "--bin", operator]).collect();
+    let mut packages: Vec<&str> =
+        OPERATORS.iter().flat_map(|operator| ["--package", operator, "--bin", operator]).collect();
     packages.extend(["--package", "e2e", "--bin", "request_counter"]);
     let log = paths::logs()?.join("images.log");
     let report = paths::logs()?.join("images.json");

@@ -18,7 +18,12 @@ pub fn split(stream: &str) -> Vec<Document> {
             _ => documents.push(String::new()),
         }
     }
-    documents.iter().map(|text| text.trim_end()).filter(|text| !text.trim().is_empty()).map(|text| Document(text.to_owned())).collect()
+    documents
+        .iter()
+        .map(|text| text.trim_end())
+        .filter(|text| !text.trim().is_empty())
+        .map(|text| Document(text.to_owned()))
+        .collect()
 }
 
 /// The name of a file for objects of a kind: `ServiceAccount` → `service_account`.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use super::Arguments;
 use super::step::Steps;
-use crate::cluster::{self, Cluster, UpOptions};
+use crate::cluster::{self, Cluster, Docker, UpOptions};
 use crate::images::{self, Images};
 use crate::tools::{self, Tool, ToolBox};
 use crate::{conformance, manifests, paths};
@@ -45,6 +45,9 @@ pub fn run(steps: &mut Steps, arguments: &Arguments) {
     });
     for name in unknown {
         steps.fail(name, &format!("there is no such file in tests/e2e/tests; there are {}", ON_CLUSTER.join(", ")));
+    }
+    if !Docker::of_user().answers() && !rustix::process::geteuid().is_root() {
+        return steps.skip("everything on a cluster", "it needs Docker, or root on Debian: sudo -E cargo xtask test");
     }
     let was_up = Cluster::open(cluster::DEFAULT_NAME).is_ok();
     let Some(cluster) = steps.check("cluster up", || cluster::up(&UpOptions::default())) else { return };

@@ -47,10 +47,10 @@ pub fn check() -> Result<()> {
     let root = paths::workspace_root()?;
     let mut broken = dependencies(&metadata(&root)?);
     for file in rust_files(&root.join("operators"))? {
-        broken.extend(judge_file(&root, &file, |path, text| operator_file(path, text))?);
+        broken.extend(judge_file(&root, &file, operator_file)?);
     }
     for file in rust_files(&root.join("operator-sdk/src"))? {
-        broken.extend(judge_file(&root, &file, |path, text| sdk_file(path, text))?);
+        broken.extend(judge_file(&root, &file, sdk_file)?);
     }
     if !broken.is_empty() {
         bail!("{} broken rules of layering:\n{}", broken.len(), broken.join("\n"));
@@ -75,10 +75,10 @@ fn dependencies(metadata: &Value) -> Vec<String> {
             let used = dependency["name"].as_str().unwrap_or_default();
             let Some(to) = place(used) else { continue };
             // An operator's tests may use the SDK's test kit.
-            let is_allowed = match (from.as_str(), to.as_str()) {
-                ("examples" | "tests", _) | ("operators" | "operator-sdk", "operator-sdk") => true,
-                _ => false,
-            };
+            let is_allowed = matches!(
+                (from.as_str(), to.as_str()),
+                ("examples" | "tests", _) | ("operators" | "operator-sdk", "operator-sdk")
+            );
             if !is_allowed {
                 broken.push(format!("{name} (in {from}/) must not depend on {used} (in {to}/)"));
             }
@@ -89,7 +89,8 @@ fn dependencies(metadata: &Value) -> Vec<String> {
 
 /// Rule 2: what decides names no client, no runtime, no clock, no chance, no hash map.
 fn operator_file(path: &Path, text: &str) -> Vec<String> {
-    let is_pure = path.iter().filter_map(|part| part.to_str()).any(|part| PURE_MODULES.contains(&part.trim_end_matches(".rs")));
+    let is_pure =
+        path.iter().filter_map(|part| part.to_str()).any(|part| PURE_MODULES.contains(&part.trim_end_matches(".rs")));
     let is_code = path.iter().any(|part| part == "src");
     if !is_pure || !is_code {
         return Vec::new();
@@ -110,8 +111,10 @@ fn sdk_file(path: &Path, text: &str) -> Vec<String> {
     code_lines(text)
         .filter_map(|(number, line)| {
             let to = line.split("crate::").skip(1).find_map(|rest| {
-                let name: String = rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
-                let is_above = self::layer(&name).is_some_and(|other| other > layer) || SDK_LEAVES.contains(&name.as_str()) && from != "operator";
+                let name: String =
+                    rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+                let is_above = self::layer(&name).is_some_and(|other| other > layer)
+                    || SDK_LEAVES.contains(&name.as_str()) && from != "operator";
                 (name != from && is_above).then_some(name)
             })?;
             Some(format!("{}:{number}: {from} must not name {to}", path.display()))

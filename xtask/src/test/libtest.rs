@@ -31,17 +31,15 @@ pub fn read(output: &str) -> Outcome {
 
 fn tally(counts: &str) -> Tally {
     let count = |word: &str| {
-        counts
-            .split([';', '.'])
-            .find_map(|part| part.trim().strip_suffix(word)?.trim().parse().ok())
-            .unwrap_or(0)
+        counts.split([';', '.']).find_map(|part| part.trim().strip_suffix(word)?.trim().parse().ok()).unwrap_or(0)
     };
     Tally { passed: count("passed"), failed: count("failed"), skipped: count("ignored") }
 }
 
 fn listed_failures(output: &str) -> Vec<String> {
     let listed = output.lines().filter_map(|line| line.strip_prefix("    "));
-    let mut names: Vec<String> = listed.filter(|name| !name.is_empty() && !name.contains(' ')).map(str::to_owned).collect();
+    let mut names: Vec<String> =
+        listed.filter(|name| !name.is_empty() && !name.contains(' ')).map(str::to_owned).collect();
     names.sort();
     names.dedup();
     names
@@ -63,7 +61,8 @@ mod tests {
 
     #[test]
     fn with_output_in_between_the_list_at_the_end_names_the_failed() {
-        let output = "test one ... noise\nFAILED\n\nfailures:\n    one\n\ntest result: FAILED. 0 passed; 1 failed; 0 ignored";
+        let output =
+            "test one ... noise\nFAILED\n\nfailures:\n    one\n\ntest result: FAILED. 0 passed; 1 failed; 0 ignored";
         assert_eq!(read(output).failed, ["one"]);
     }
 }

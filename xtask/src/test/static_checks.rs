@@ -27,7 +27,11 @@ pub fn run(steps: &mut Steps) {
         Err(error) => steps.fail("licences, bans and sources of dependencies", &format!("{error:#}")),
     }
     steps.check("layering", layering::check);
-    steps.command("generated files", &mut cargo(&["run", "--quiet", "--package", "xtask", "--", "manifests", "--check"]), LIMIT);
+    steps.command(
+        "generated files",
+        &mut cargo(&["run", "--quiet", "--package", "xtask", "--", "manifests", "--check"]),
+        LIMIT,
+    );
 }
 
 fn cargo(arguments: &[&str]) -> Command {
@@ -44,7 +48,8 @@ fn deny() -> Result<Command> {
     let folder = paths::cache()?.join("tools").join(format!("cargo-deny-{DENY_VERSION}"));
     let program = folder.join("bin/cargo-deny");
     if !program.is_file() {
-        let mut install = cargo(&["install", "--locked", "--no-default-features", "--version", DENY_VERSION, "cargo-deny", "--root"]);
+        let mut install =
+            cargo(&["install", "--locked", "--no-default-features", "--version", DENY_VERSION, "cargo-deny", "--root"]);
         // Its own target folder goes with it: `cargo install` puts the program in place only when it is complete.
         install.arg(&folder).env_remove("CARGO_TARGET_DIR");
         process::run("build cargo-deny", &mut install, &paths::logs()?.join("cargo-deny.log"), LIMIT)?;

@@ -89,7 +89,12 @@ impl Steps {
             }
             Err(_) => {
                 drop(step);
-                progress::say(format!("{what}: {}; failed: {}\nlog: {}", outcome.tally, outcome.failed.join(", "), log.display()));
+                progress::say(format!(
+                    "{what}: {}; failed: {}\nlog: {}",
+                    outcome.tally,
+                    outcome.failed.join(", "),
+                    log.display()
+                ));
             }
         }
     }
@@ -118,7 +123,8 @@ impl Steps {
     }
 
     fn log(&self, what: &str) -> PathBuf {
-        let name: String = what.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+        let name: String =
+            what.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
         Path::new(&self.logs).join(format!("{name}.log"))
     }
 }

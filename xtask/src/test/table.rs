@@ -92,7 +92,12 @@ mod tests {
         let mut table = Table::default();
         for (tier, failed) in [("static", 0), ("unit", 2)] {
             let tally = Tally { passed: 10, failed, skipped: 1 };
-            table.add(Row { tier, tally, took: Duration::from_secs(90), failures: vec!["broken".into(); failed as usize] });
+            table.add(Row {
+                tier,
+                tally,
+                took: Duration::from_secs(90),
+                failures: vec!["broken".into(); failed as usize],
+            });
         }
         let text = table.to_string();
         assert_eq!(text.lines().last(), Some("20 passed, 2 failed, 2 skipped"));
