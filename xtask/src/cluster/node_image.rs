@@ -18,6 +18,7 @@ use super::lock::Lock;
 use crate::tools::{self, KUBERNETES_VERSION, Tool, ToolBox};
 use crate::{digest, paths, process, progress};
 
+const IMPORT_LIMIT: Duration = Duration::from_secs(600);
 const REPOSITORY: &str = "operator-lite.dev/node";
 const RECIPE: &[&str] = &[
     include_str!("node_image.rs"),
@@ -75,17 +76,37 @@ fn build(work: &Work, docker: &Docker, tools: &ToolBox, system: &Path, name: &st
     let log = process::open_log(&work.log, "hand the image to Docker")?;
     let mut archive = archive.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().context("failed to run tar")?;
     let Some(stream) = archive.stdout.take() else { bail!("tar has no output") };
-    let mut import = docker.command();
-    import.args(["import", "--change", "ENV container=docker", "--change", "STOPSIGNAL SIGRTMIN+3"]);
-    import.args(["--change", "ENTRYPOINT [\"/usr/local/bin/entrypoint\",\"/sbin/init\"]", "-", name]);
-    let limit = Duration::from_secs(600);
-    let imported = process::run_with_stream("import the node image", &mut import, Stdio::from(stream), &work.log, limit);
+    let plain = format!("{name}-plain");
+    let imported = {
+        let mut import = docker.command();
+        import.args(["import", "-", &plain]);
+        let what = "hand the node image to Docker";
+        process::run_with_stream(what, &mut import, Stdio::from(stream), &work.log, IMPORT_LIMIT)
+        // The command holds the reading end of tar's pipe: it must be gone before tar is waited for.
+    };
     let archived = archive.wait().context("failed to wait for tar")?;
     imported?;
     if !archived.success() {
         bail!("failed to pack the node image ({archived}); log: {}", work.log.display());
     }
-    Ok(())
+    describe(docker, &plain, name, work)
+}
+
+/// Adds what `docker import` cannot say: above all how systemd is told to stop.
+fn describe(docker: &Docker, plain: &str, name: &str, work: &Work) -> Result<()> {
+    let context = work.folder.join("context");
+    paths::make(&context)?;
+    let dockerfile = format!(
+        "FROM {plain}\nENV container=docker\nSTOPSIGNAL SIGRTMIN+3\n\
+         ENTRYPOINT [\"/usr/local/bin/entrypoint\",\"/sbin/init\"]\n"
+    );
+    let path = context.join("Dockerfile");
+    fs::write(&path, dockerfile).with_context(|| format!("failed to write {}", path.display()))?;
+    let mut build = docker.command();
+    // The old builder is part of every Docker; the new one is a plugin that may be missing.
+    build.env("DOCKER_BUILDKIT", "0").args(["build", "--tag", name]).arg(&context);
+    process::run("describe the node image", &mut build, &work.log, IMPORT_LIMIT)?;
+    docker.output("drop the name of the plain node image", &["rmi", "--no-prune", plain]).map(drop)
 }
 
 fn name(tools: &ToolBox, system: &Path) -> Result<String> {
