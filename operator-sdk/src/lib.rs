@@ -22,6 +22,7 @@ pub mod permission;
 pub mod plan;
 pub mod queue;
 pub mod reconcile;
+pub mod selector;
 pub mod telemetry;
 
 pub use cache::Watch;

@@ -1,0 +1,137 @@
+//! What the API server itself refuses: bounds and CEL rules for the parts that both kinds share.
+
+use k8s_openapi::{
+    api::core::v1::PodTemplateSpec,
+    apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
+};
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Value, json};
+
+/// Bounds that keep the cost of the rules within the API server's budget.
+const LABELS_MAX: u32 = 64;
+const EXPRESSIONS_MAX: u32 = 16;
+const VALUES_MAX: u32 = 32;
+const LABEL_NAME_LENGTH_MAX: u32 = 317;
+const LABEL_VALUE_LENGTH_MAX: u32 = 63;
+
+/// A selector that is not empty and never changes.
+pub(super) fn selector(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = generator.subschema_for::<LabelSelector>();
+    put(&mut schema, "/properties/matchLabels", json!({"maxProperties": LABELS_MAX}));
+    put(
+        &mut schema,
+        "/properties/matchLabels/additionalProperties",
+        json!({"maxLength": LABEL_VALUE_LENGTH_MAX}),
+    );
+    put(&mut schema, "/properties/matchExpressions", json!({"maxItems": EXPRESSIONS_MAX}));
+    let expression = "/properties/matchExpressions/items/properties";
+    put(&mut schema, &format!("{expression}/key"), json!({"maxLength": LABEL_NAME_LENGTH_MAX}));
+    put(
+        &mut schema,
+        &format!("{expression}/operator"),
+        json!({"enum": ["In", "NotIn", "Exists", "DoesNotExist"]}),
+    );
+    put(&mut schema, &format!("{expression}/values"), json!({"maxItems": VALUES_MAX}));
+    put(&mut schema, &format!("{expression}/values/items"), json!({"maxLength": LABEL_VALUE_LENGTH_MAX}));
+    put(&mut schema, "", json!({"x-kubernetes-validations": [
+        {"rule": "self == oldSelf", "message": "field is immutable"},
+        {
+            "rule": "(has(self.matchLabels) && self.matchLabels.size() > 0) \
+                || (has(self.matchExpressions) && self.matchExpressions.size() > 0)",
+            "message": "must not be empty: give matchLabels or matchExpressions",
+        },
+    ]}));
+    schema
+}
+
+/// A pod template whose labels are bounded.
+pub(super) fn template(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = generator.subschema_for::<PodTemplateSpec>();
+    let labels = "/properties/metadata/properties/labels";
+    put(&mut schema, labels, json!({"maxProperties": LABELS_MAX}));
+    put(
+        &mut schema,
+        &format!("{labels}/additionalProperties"),
+        json!({"maxLength": LABEL_VALUE_LENGTH_MAX}),
+    );
+    put(&mut schema, "", json!({"required": ["spec"]}));
+    schema
+}
+
+/// A number of at least 0, or a percentage.
+pub(super) fn amount(generator: &mut SchemaGenerator) -> Schema {
+    int_or_percentage(generator, "^[0-9]+%$", "must be a number of at least 0 or a percentage such as 25%")
+}
+
+/// A number of at least 0, or a percentage up to 100%.
+pub(super) fn share(generator: &mut SchemaGenerator) -> Schema {
+    let pattern = "^(100|[0-9]{1,2})%$";
+    int_or_percentage(generator, pattern, "must be a number of at least 0 or a percentage from 0% to 100%")
+}
+
+fn int_or_percentage(generator: &mut SchemaGenerator, pattern: &str, message: &str) -> Schema {
+    let mut schema = generator.subschema_for::<IntOrString>();
+    put(&mut schema, "", json!({
+        "maxLength": 16,
+        "x-kubernetes-validations": [{
+            "rule": format!("type(self) == int ? self >= 0 : self.matches('{pattern}')"),
+            "message": message,
+        }],
+    }));
+    schema
+}
+
+/// Not both limits may be 0.
+pub(super) fn rolling_update_rules() -> Value {
+    let is_zero = |field: &str| format!("(type(self.{field}) == int ? self.{field} == 0 : self.{field}.matches('^0+%$'))");
+    json!([{
+        "rule": format!(
+            "!has(self.maxSurge) || !has(self.maxUnavailable) || !({} && {})",
+            is_zero("maxSurge"),
+            is_zero("maxUnavailable")
+        ),
+        "message": "may not be 0 when maxSurge is 0",
+        "fieldPath": ".maxUnavailable",
+    }])
+}
+
+/// The selector matches the template; pods restart for ever.
+pub(super) fn workload_rules() -> Value {
+    let labels = "self.template.metadata.labels";
+    let has_labels = format!("has(self.template.metadata) && has({labels})");
+    let label = format!("{has_labels} && l in {labels}");
+    json!([
+        {
+            "rule": format!(
+                "!has(self.selector.matchLabels) || self.selector.matchLabels.all(l, \
+                    {label} && {labels}[l] == self.selector.matchLabels[l])"
+            ),
+            "message": "does not match template.metadata.labels",
+            "fieldPath": ".selector.matchLabels",
+        },
+        {
+            "rule": format!(
+                "!has(self.selector.matchExpressions) || self.selector.matchExpressions.all(e, \
+                    e.operator == 'In' ? {has_labels} && e.key in {labels} && {labels}[e.key] in e.values : \
+                    e.operator == 'NotIn' ? !({has_labels} && e.key in {labels} && {labels}[e.key] in e.values) : \
+                    e.operator == 'Exists' ? {has_labels} && e.key in {labels} : \
+                    !({has_labels} && e.key in {labels}))"
+            ),
+            "message": "does not match template.metadata.labels",
+            "fieldPath": ".selector.matchExpressions",
+        },
+        {
+            "rule": "!has(self.template.spec.restartPolicy) || self.template.spec.restartPolicy == 'Always'",
+            "message": "must be Always",
+            "fieldPath": ".template.spec.restartPolicy",
+        },
+    ])
+}
+
+/// Adds `extra` to the object at `pointer`, which exists in the schema of the pinned Kubernetes version.
+fn put(schema: &mut Schema, pointer: &str, extra: Value) {
+    let target = if pointer.is_empty() { schema.as_object_mut() } else { schema.pointer_mut(pointer).and_then(Value::as_object_mut) };
+    if let (Some(target), Value::Object(extra)) = (target, extra) {
+        target.extend(extra);
+    }
+}

@@ -1,0 +1,25 @@
+//! The decisions of the LiteDeployment controller: pure.
+
+pub(super) mod fencepost;
+#[cfg(test)]
+pub(super) mod fixture;
+mod history;
+mod rolling;
+pub(super) mod version;
+
+use operator_sdk::plan::Plan;
+
+use super::{Observed, Step};
+
+/// What to do next for a LiteDeployment.
+pub(super) fn plan(observed: &Observed) -> Plan<Step> {
+    let mut plan = Plan::default();
+    if observed.is_deleting() {
+        return plan;
+    }
+    rolling::plan(observed, &mut plan);
+    if plan.is_empty() && plan.waits.is_empty() {
+        history::plan(observed, &mut plan);
+    }
+    plan
+}

@@ -1,0 +1,81 @@
+//! The limits of a rolling update in numbers of pods (D26, D27).
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use crate::deployment::Observed;
+
+/// The limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fenceposts {
+    /// Never more pods than this.
+    pub(crate) total_max: i32,
+    /// Never fewer available pods than this.
+    pub(crate) available_min: i32,
+}
+
+impl Fenceposts {
+    /// The limits of a LiteDeployment. Where both resolve to 0, one pod may be unavailable: something must move.
+    pub(crate) fn of(observed: &Observed) -> Self {
+        let replicas = observed.replicas();
+        let limits = &observed.deployment.spec.strategy.rolling_update;
+        let surge = resolve(&limits.max_surge, replicas, Round::Up);
+        let unavailable = match resolve(&limits.max_unavailable, replicas, Round::Down) {
+            0 if surge == 0 => 1,
+            unavailable => unavailable,
+        };
+        Self {
+            total_max: replicas.saturating_add(surge),
+            available_min: replicas - unavailable.min(replicas),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Round {
+    Up,
+    Down,
+}
+
+/// A number, or a percentage of `replicas`. What the API server should have refused counts as 0.
+fn resolve(amount: &IntOrString, replicas: i32, round: Round) -> i32 {
+    match amount {
+        IntOrString::Int(number) => (*number).max(0),
+        IntOrString::String(text) => {
+            let percentage: i64 = text.strip_suffix('%').and_then(|digits| digits.parse().ok()).unwrap_or(0);
+            let hundredths = percentage.max(0).saturating_mul(i64::from(replicas));
+            let whole = match round {
+                Round::Up => hundredths.saturating_add(99) / 100,
+                Round::Down => hundredths / 100,
+            };
+            i32::try_from(whole).unwrap_or(i32::MAX)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::core::fixture::{deployment, observed};
+
+    fn posts(replicas: i32, surge: &str, unavailable: &str) -> (i32, i32) {
+        let posts = Fenceposts::of(&observed(&deployment(replicas, surge, unavailable), vec![]));
+        (posts.total_max, posts.available_min)
+    }
+
+    #[test]
+    fn surge_is_rounded_up_and_unavailability_down() {
+        assert_eq!(posts(10, "25%", "25%"), (13, 8));
+        assert_eq!(posts(10, "3", "2"), (13, 8));
+    }
+
+    #[test]
+    fn two_limits_that_come_to_nothing_still_let_one_pod_go() {
+        assert_eq!(posts(3, "0", "10%"), (3, 2));
+    }
+
+    #[test]
+    fn more_unavailable_than_there_are_is_all() {
+        assert_eq!(posts(2, "0", "5"), (2, 0));
+        assert_eq!(posts(0, "25%", "25%"), (0, 0));
+    }
+}

@@ -1,0 +1,111 @@
+//! Which LiteReplicaSet is that of the present template, and what a new one is called.
+
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use serde_json::Value;
+
+use crate::{
+    api::{HASH_LABEL, LiteReplicaSet},
+    deployment::Observed,
+};
+
+/// Names of Kubernetes objects are no longer than this.
+const NAME_LENGTH_MAX: usize = 253;
+/// The characters of a hash: no vowels and nothing that looks like one, so that no word comes of it.
+const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+
+/// The oldest LiteReplicaSet whose template equals that of the LiteDeployment (D10).
+pub(crate) fn current(observed: &Observed) -> Option<&LiteReplicaSet> {
+    let wanted = &observed.deployment.spec.template;
+    let mut sets = observed.replica_sets.iter();
+    sets.find(|set| without_hash(&set.spec.template) == without_hash(wanted)).map(AsRef::as_ref)
+}
+
+/// All other LiteReplicaSets, oldest first.
+pub(crate) fn former(observed: &Observed) -> impl Iterator<Item = &LiteReplicaSet> {
+    let current = current(observed).map(|set| set.metadata.uid.clone());
+    let is_former = move |set: &&LiteReplicaSet| Some(&set.metadata.uid) != current.as_ref();
+    observed.replica_sets.iter().map(AsRef::as_ref).filter(is_former)
+}
+
+/// The hash of the present template; another one for each collision counted.
+pub(crate) fn hash(observed: &Observed) -> String {
+    let template = serde_json::to_value(without_hash(&observed.deployment.spec.template)).unwrap_or(Value::Null);
+    let collisions = observed.deployment.status.as_ref().map_or(0, |status| status.collision_count);
+    // serde_json keeps the keys of an object sorted, so equal templates have equal texts.
+    encode(fnv_1a(format!("{template}{collisions}").as_bytes()))
+}
+
+/// `<deployment>-<hash>`, cut to the length of a name.
+pub(crate) fn name(observed: &Observed, hash: &str) -> String {
+    let deployment = observed.deployment.metadata.name.as_deref().unwrap_or_default();
+    let room = NAME_LENGTH_MAX - hash.len() - 1;
+    let end = (0..=room.min(deployment.len())).rev().find(|end| deployment.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}-{hash}", &deployment[..end])
+}
+
+fn without_hash(template: &PodTemplateSpec) -> PodTemplateSpec {
+    let mut template = template.clone();
+    if let Some(metadata) = &mut template.metadata {
+        if let Some(labels) = &mut metadata.labels {
+            labels.remove(HASH_LABEL);
+        }
+        // No labels, and labels none of which is left, are the same.
+        metadata.labels = metadata.labels.take().filter(|labels| !labels.is_empty());
+    }
+    template.metadata = template.metadata.filter(|metadata| *metadata != Default::default());
+    template
+}
+
+/// FNV-1a, 32 bits (Fowler, Noll, Vo).
+fn fnv_1a(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+/// The decimal digits of a hash in [`ALPHABET`] (D11).
+fn encode(hash: u32) -> String {
+    hash.to_string().bytes().map(|digit| char::from(ALPHABET[usize::from(digit) % ALPHABET.len()])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::core::fixture::{deployment, observed, ready_set, replica_set};
+
+    #[test]
+    fn a_hash_is_encoded_as_upstream_encodes_it() {
+        assert_eq!(encode(3_123_191_453), "75675f5897");
+        assert_eq!(fnv_1a(b"foobar"), 0xbf9c_f968);
+    }
+
+    #[test]
+    fn the_oldest_set_of_the_same_template_is_current() {
+        let deployment = deployment(3, "1", "0");
+        let first = ready_set(&deployment, "first", 3);
+        let old = replica_set(&deployment, "old", "other:1", 3, 3);
+        let observed = observed(&deployment, vec![old, first]);
+        assert_eq!(current(&observed).unwrap().metadata.name.as_deref(), Some("first"));
+        let former: Vec<_> = former(&observed).map(|set| set.metadata.name.as_deref().unwrap()).collect();
+        assert_eq!(former, ["old"]);
+    }
+
+    #[test]
+    fn a_collision_leads_to_another_name() {
+        let mut deployment = deployment(3, "1", "0");
+        let first = hash(&observed(&deployment, vec![]));
+        assert_eq!(first, hash(&observed(&deployment, vec![])));
+        deployment.status = Some(crate::api::LiteDeploymentStatus {
+            collision_count: 1,
+            ..Default::default()
+        });
+        assert_ne!(first, hash(&observed(&deployment, vec![])));
+    }
+
+    #[test]
+    fn a_long_name_is_cut_so_that_the_hash_fits() {
+        let mut deployment = deployment(3, "1", "0");
+        deployment.metadata.name = Some("d".repeat(253));
+        let name = name(&observed(&deployment, vec![]), "75675f5897");
+        assert_eq!(name.len(), 253);
+        assert!(name.ends_with("-75675f5897"));
+    }
+}

@@ -1,0 +1,18 @@
+//! Carries out steps.
+
+use k8s_openapi::api::core::v1::Pod;
+use operator_sdk::{Result, owner::controller_reference, reconcile::Context};
+
+use super::{Step, build};
+use crate::api::LiteReplicaSet;
+
+pub(super) async fn act(context: &Context<LiteReplicaSet>, step: &Step) -> Result<()> {
+    match step {
+        Step::CreatePod => {
+            let owner = controller_reference(context.object.as_ref())?;
+            context.client.create(&build::pod(&context.object, owner)).await?;
+        }
+        Step::DeletePod { target } => context.client.delete::<Pod>(target).await?,
+    }
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! Collects what is known, from caches.
+
+use k8s_openapi::api::core::v1::Pod;
+use operator_sdk::{Error, Object, Result, Watch, reconcile::Context};
+
+use super::Observed;
+use crate::api::LiteReplicaSet;
+
+pub(super) fn observe(context: &Context<LiteReplicaSet>, pods: &Watch<Pod>) -> Result<Observed> {
+    let uid = context.object.uid_of().ok_or(Error::MissingField("metadata.uid"))?;
+    Ok(Observed::new(context.object.clone(), pods.controlled_by(&uid)))
+}
