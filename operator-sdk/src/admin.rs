@@ -22,10 +22,7 @@ pub struct Check {
 impl Check {
     /// A check that asks `ask` each time it is looked at.
     pub fn new(name: impl Into<String>, ask: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
-        Self {
-            name: name.into(),
-            ask: Box::new(ask),
-        }
+        Self { name: name.into(), ask: Box::new(ask) }
     }
 }
 

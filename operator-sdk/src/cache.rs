@@ -68,9 +68,7 @@ struct Shared<K: Object> {
 
 impl<K: Object> Clone for Watch<K> {
     fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-        }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -179,9 +177,9 @@ impl<K: Object> AnyWatch for Shared<K> {
         }
         Some(self.with_store(|store| match written {
             Written::Revision { revision, .. } => store.revision() >= *revision,
-            Written::Deleted { key, uid, .. } => store
-                .get(key)
-                .is_none_or(|object| object.uid_of().as_ref() != Some(uid) || object.is_terminating()),
+            Written::Deleted { key, uid, .. } => {
+                store.get(key).is_none_or(|object| object.uid_of().as_ref() != Some(uid) || object.is_terminating())
+            }
             Written::Unknown { .. } => false,
         }))
     }

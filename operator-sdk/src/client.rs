@@ -4,6 +4,8 @@
 //! have lapsed, and is noted, so that the next reconcile of the same key waits until the caches show it. It retries
 //! nothing: a failed reconcile is tried again by the queue, on fresh data.
 
+#![expect(clippy::disallowed_methods, reason = "this is the module that writes")]
+
 mod connect;
 mod error;
 mod fence;
@@ -46,10 +48,7 @@ impl Writes {
 
     /// A client whose writes are noted in a journal of their own.
     pub fn client(&self) -> Client {
-        Client {
-            writes: self.clone(),
-            journal: Journal::default(),
-        }
+        Client { writes: self.clone(), journal: Journal::default() }
     }
 }
 
@@ -115,10 +114,7 @@ impl Client {
     {
         let key = &target.key;
         let parameters = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: Some(target.uid.as_str().to_owned()),
-                resource_version: None,
-            }),
+            preconditions: Some(Preconditions { uid: Some(target.uid.as_str().to_owned()), resource_version: None }),
             ..DeleteParams::background()
         };
         let api: Api<K> = self.namespaced(key);
@@ -188,10 +184,7 @@ impl Client {
         request: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, RequestError> {
         if !self.writes.fence.allows_request_of(REQUEST_TIMEOUT) {
-            return Err(RequestError::Fenced {
-                permission: permission::<K>(verb, subresource),
-                key: key.clone(),
-            });
+            return Err(RequestError::Fenced { permission: permission::<K>(verb, subresource), key: key.clone() });
         }
         let answer = self.send::<K, T>(verb, subresource, key, request).await;
         if answer.as_ref().is_err_and(RequestError::may_have_been_applied) {
@@ -213,11 +206,7 @@ impl Client {
         }
         match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(source)) => Err(RequestError::Failed {
-                permission,
-                key: key.clone(),
-                source: Box::new(source),
-            }),
+            Ok(Err(source)) => Err(RequestError::Failed { permission, key: key.clone(), source: Box::new(source) }),
             Err(_) => Err(RequestError::TimedOut { permission, key: key.clone() }),
         }
     }

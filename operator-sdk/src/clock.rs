@@ -53,10 +53,7 @@ impl fmt::Debug for Clock {
 struct System;
 
 impl Source for System {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the wall clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     fn wall(&self) -> Timestamp {
         Timestamp::now()
     }

@@ -46,13 +46,7 @@ mod tests {
     use super::*;
 
     fn report(holds: bool, reason: &'static str) -> Report {
-        Report {
-            r#type: "Available",
-            holds,
-            reason,
-            message: String::new(),
-            observed_generation: Some(1),
-        }
+        Report { r#type: "Available", holds, reason, message: String::new(), observed_generation: Some(1) }
     }
 
     fn at(seconds: i64) -> Timestamp {

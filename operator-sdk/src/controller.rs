@@ -14,7 +14,7 @@ use tracing::{Instrument, debug, error, info_span, warn};
 use crate::{
     cache::{AnyWatch, Change, Watch},
     client::{Journal, Writes},
-    clock::Clock,
+    clock::{BootTime, Clock},
     error::{Class, Result},
     object::{Key, Object, Uid},
     permission::{Permission, Verb},
@@ -99,10 +99,7 @@ fn owner_of<C: Object, K: Object>(child: &C, owners: &Watch<K>) -> Option<Key> {
     if reference.kind != K::kind(&()) || reference.api_version != K::api_version(&()) {
         return None;
     }
-    let key = Key {
-        namespace: child.meta().namespace.clone(),
-        name: reference.name.clone(),
-    };
+    let key = Key { namespace: child.meta().namespace.clone(), name: reference.name.clone() };
     let owner = owners.get(&key)?;
     (owner.uid_of() == Some(Uid::from(reference.uid.as_str()))).then_some(key)
 }
@@ -159,7 +156,7 @@ struct Running<R: Reconciler> {
     concurrency: usize,
     environment: Environment,
     runs: JoinSet<Finished>,
-    keys: BTreeMap<task::Id, (Key, std::time::Duration)>,
+    keys: BTreeMap<task::Id, (Key, BootTime)>,
 }
 
 impl<R: Reconciler> Running<R> {
@@ -171,7 +168,6 @@ impl<R: Reconciler> Running<R> {
         let sink = queue.clone();
         controller.watch.subscribe(move |change: &Change<R::Object>| sink.add(change.key.clone()));
         let name = R::Object::plural(&()).into_owned();
-        environment.metrics.announce(&name);
         Self {
             name,
             reconciler: Arc::new(controller.reconciler),

@@ -24,11 +24,15 @@ pub fn definition<K: CustomResourceExt>() -> Result<CustomResourceDefinition, se
     serde_json::from_value(definition)
 }
 
-/// Removes descriptions deeper than [`DESCRIBED_DEPTH`] fields.
+/// Removes descriptions deeper than [`DESCRIBED_DEPTH`] fields, and what the types cannot hold.
 fn trim(schema: &mut Value, depth: usize) {
     let Some(schema) = schema.as_object_mut() else { return };
     if depth > DESCRIBED_DEPTH {
         schema.remove("description");
+    }
+    // The derive macro allows null here, which the type behind it cannot be read from.
+    if schema.contains_key("x-kubernetes-int-or-string") {
+        schema.remove("nullable");
     }
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         properties.values_mut().for_each(|property| trim(property, depth + 1));
@@ -45,6 +49,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn null_is_no_number_and_no_string() {
+        let mut schema = json!({"properties": {"port": {"x-kubernetes-int-or-string": true, "nullable": true}}});
+        trim(&mut schema, 0);
+        assert_eq!(schema["properties"]["port"], json!({"x-kubernetes-int-or-string": true}));
+    }
 
     #[test]
     fn descriptions_end_below_the_surface_and_fields_named_description_stay() {

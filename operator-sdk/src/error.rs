@@ -44,10 +44,7 @@ pub enum Error {
 impl Error {
     /// An author's own error.
     pub fn other(class: Class, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::Other {
-            class,
-            source: source.into(),
-        }
+        Self::Other { class, source: source.into() }
     }
 
     /// What kind of failure it is.

@@ -67,10 +67,7 @@ pub struct Heartbeat {
 impl Heartbeat {
     /// Alive now.
     pub fn new(clock: Clock) -> Self {
-        let heartbeat = Self {
-            last: Arc::new(AtomicU64::new(0)),
-            clock,
-        };
+        let heartbeat = Self { last: Arc::new(AtomicU64::new(0)), clock };
         heartbeat.beat();
         heartbeat
     }
@@ -114,20 +111,10 @@ impl Election {
         let (release, released) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = thread::Builder::new().name("leader-election".to_owned()).spawn(move || {
-            let task = task::Task {
-                options,
-                clock,
-                fence,
-                heartbeat,
-                phase: phase_sender,
-            };
+            let task = task::Task { options, clock, fence, heartbeat, phase: phase_sender };
             runtime.block_on(task.run(released));
         })?;
-        Ok(Self {
-            phase,
-            release: Some(release),
-            thread: Some(thread),
-        })
+        Ok(Self { phase, release: Some(release), thread: Some(thread) })
     }
 
     /// Follows where this process stands.

@@ -22,9 +22,7 @@ use k8s_openapi::{
 };
 use serde_json::Value;
 
-use crate::{
-    permission::{Permission, Verb, rules},
-};
+use crate::permission::{Permission, Verb, rules};
 
 const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 const USER_ID: i64 = 65532;
@@ -72,10 +70,7 @@ fn labels(installation: &Installation<'_>) -> BTreeMap<String, String> {
 }
 
 fn selector(installation: &Installation<'_>) -> LabelSelector {
-    LabelSelector {
-        match_labels: Some(labels(installation)),
-        ..LabelSelector::default()
-    }
+    LabelSelector { match_labels: Some(labels(installation)), ..LabelSelector::default() }
 }
 
 fn metadata(installation: &Installation<'_>) -> ObjectMeta {
@@ -88,10 +83,7 @@ fn metadata(installation: &Installation<'_>) -> ObjectMeta {
 }
 
 fn cluster_metadata(installation: &Installation<'_>) -> ObjectMeta {
-    ObjectMeta {
-        namespace: None,
-        ..metadata(installation)
-    }
+    ObjectMeta { namespace: None, ..metadata(installation) }
 }
 
 fn namespace(installation: &Installation<'_>) -> Namespace {
@@ -145,10 +137,7 @@ fn role(installation: &Installation<'_>) -> Role {
             None => merged.push(rule),
         }
     }
-    Role {
-        metadata: metadata(installation),
-        rules: Some(merged),
-    }
+    Role { metadata: metadata(installation), rules: Some(merged) }
 }
 
 fn role_binding(installation: &Installation<'_>) -> RoleBinding {
@@ -160,11 +149,7 @@ fn role_binding(installation: &Installation<'_>) -> RoleBinding {
 }
 
 fn role_ref(kind: &str, installation: &Installation<'_>) -> RoleRef {
-    RoleRef {
-        api_group: Some(RBAC_GROUP.to_owned()),
-        kind: kind.to_owned(),
-        name: installation.name.to_owned(),
-    }
+    RoleRef { api_group: Some(RBAC_GROUP.to_owned()), kind: kind.to_owned(), name: installation.name.to_owned() }
 }
 
 fn subject(installation: &Installation<'_>) -> Subject {
@@ -183,10 +168,7 @@ fn deployment(installation: &Installation<'_>) -> Deployment {
             replicas: Some(REPLICAS),
             selector: selector(installation),
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels(installation)),
-                    ..ObjectMeta::default()
-                }),
+                metadata: Some(ObjectMeta { labels: Some(labels(installation)), ..ObjectMeta::default() }),
                 spec: Some(pod(installation)),
             },
             ..DeploymentSpec::default()
@@ -204,10 +186,7 @@ fn pod(installation: &Installation<'_>) -> PodSpec {
             run_as_non_root: Some(true),
             run_as_user: Some(USER_ID),
             run_as_group: Some(USER_ID),
-            seccomp_profile: Some(SeccompProfile {
-                type_: "RuntimeDefault".to_owned(),
-                ..SeccompProfile::default()
-            }),
+            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
             ..PodSecurityContext::default()
         }),
         topology_spread_constraints: Some(vec![TopologySpreadConstraint {
@@ -227,10 +206,7 @@ fn container(installation: &Installation<'_>) -> Container {
     let field = |name: &str, path: &str| EnvVar {
         name: name.to_owned(),
         value_from: Some(EnvVarSource {
-            field_ref: Some(ObjectFieldSelector {
-                field_path: path.to_owned(),
-                ..ObjectFieldSelector::default()
-            }),
+            field_ref: Some(ObjectFieldSelector { field_path: path.to_owned(), ..ObjectFieldSelector::default() }),
             ..EnvVarSource::default()
         }),
         ..EnvVar::default()
@@ -247,10 +223,7 @@ fn container(installation: &Installation<'_>) -> Container {
             format!("--admin-address=0.0.0.0:{ADMIN_PORT}"),
             "--log-format=json".to_owned(),
         ]),
-        env: Some(vec![
-            field("POD_NAME", "metadata.name"),
-            field("POD_NAMESPACE", "metadata.namespace"),
-        ]),
+        env: Some(vec![field("POD_NAME", "metadata.name"), field("POD_NAMESPACE", "metadata.namespace")]),
         ports: Some(vec![ContainerPort {
             name: Some("admin".to_owned()),
             container_port: ADMIN_PORT,
@@ -266,10 +239,7 @@ fn container(installation: &Installation<'_>) -> Container {
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
-            capabilities: Some(Capabilities {
-                drop: Some(vec!["ALL".to_owned()]),
-                ..Capabilities::default()
-            }),
+            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Capabilities::default() }),
             ..SecurityContext::default()
         }),
         ..Container::default()
@@ -320,13 +290,8 @@ mod tests {
     use super::*;
 
     fn rendered() -> Vec<Value> {
-        objects(&Installation {
-            name: "hello",
-            namespace: "system",
-            image: "example.com/hello:1",
-            permissions: &[],
-        })
-        .unwrap()
+        objects(&Installation { name: "hello", namespace: "system", image: "example.com/hello:1", permissions: &[] })
+            .unwrap()
     }
 
     #[test]

@@ -9,13 +9,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::error::{Error, Result};
 
 /// A Kubernetes type known at compile time.
-pub trait Object: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Object:
+    Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+{
     /// Namespace and name.
     fn key(&self) -> Key {
-        Key {
-            namespace: self.namespace(),
-            name: self.name_any(),
-        }
+        Key { namespace: self.namespace(), name: self.name_any() }
     }
 
     /// The uid that the API server gave this incarnation; `None` before creation.
@@ -61,10 +60,7 @@ pub struct Key {
 impl Key {
     /// The key of a namespaced object.
     pub fn namespaced(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self {
-            namespace: Some(namespace.into()),
-            name: name.into(),
-        }
+        Self { namespace: Some(namespace.into()), name: name.into() }
     }
 }
 

@@ -48,13 +48,7 @@ impl fmt::Debug for Operator {
 impl Operator {
     /// An operator of this name (that of its Lease, its ServiceAccount and its Deployment, too) and version.
     pub fn builder(name: &'static str, version: &'static str) -> Self {
-        Self {
-            name,
-            version,
-            watches: Vec::new(),
-            controllers: Vec::new(),
-            definitions: Vec::new(),
-        }
+        Self { name, version, watches: Vec::new(), controllers: Vec::new(), definitions: Vec::new() }
     }
 
     /// A cache of all objects of a kind, filled while the operator runs.

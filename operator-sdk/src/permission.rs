@@ -54,20 +54,12 @@ pub struct Permission {
 impl Permission {
     /// A verb on the objects of a kind.
     pub fn of<K: Object>(verb: Verb) -> Self {
-        Self {
-            group: K::group(&()).into_owned(),
-            resource: K::plural(&()).into_owned(),
-            verb,
-        }
+        Self { group: K::group(&()).into_owned(), resource: K::plural(&()).into_owned(), verb }
     }
 
     /// A verb on a subresource of a kind, such as `status`.
     pub fn on_subresource<K: Object>(verb: Verb, subresource: &str) -> Self {
-        Self {
-            group: K::group(&()).into_owned(),
-            resource: format!("{}/{subresource}", K::plural(&())),
-            verb,
-        }
+        Self { group: K::group(&()).into_owned(), resource: format!("{}/{subresource}", K::plural(&())), verb }
     }
 
     /// The resource as `kubectl auth can-i` spells it: `pods`, `litedeployments.apps.operator-lite.dev/status`.

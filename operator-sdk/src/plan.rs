@@ -61,20 +61,14 @@ pub struct Plan<S> {
 
 impl<S> Default for Plan<S> {
     fn default() -> Self {
-        Self {
-            groups: Vec::new(),
-            waits: Vec::new(),
-        }
+        Self { groups: Vec::new(), waits: Vec::new() }
     }
 }
 
 impl<S> Plan<S> {
     /// Adds a group of one step.
     pub fn step(&mut self, step: S, reason: impl Into<String>) {
-        self.groups.push(vec![Planned {
-            step,
-            reason: reason.into(),
-        }]);
+        self.groups.push(vec![Planned { step, reason: reason.into() }]);
     }
 
     /// Adds steps in groups of 1, 2, 4, 8 …: where all would fail for the same reason, few are tried.
@@ -89,10 +83,7 @@ impl<S> Plan<S> {
 
     /// Adds something to wait for that a watch will tell.
     pub fn wait(&mut self, what: impl Into<String>) {
-        self.waits.push(Wait {
-            what: what.into(),
-            until: None,
-        });
+        self.waits.push(Wait { what: what.into(), until: None });
     }
 
     /// All steps in order.
@@ -235,10 +226,7 @@ mod tests {
     use super::*;
 
     fn planned(step: u8) -> Planned<u8> {
-        Planned {
-            step,
-            reason: String::new(),
-        }
+        Planned { step, reason: String::new() }
     }
 
     #[test]
@@ -255,10 +243,7 @@ mod tests {
         plan.wait("something a watch tells");
         assert_eq!(next_look(&plan, Timestamp::UNIX_EPOCH), Outcome::Done);
         for seconds in [9, 5] {
-            plan.waits.push(Wait {
-                what: String::new(),
-                until: Timestamp::from_second(seconds).ok(),
-            });
+            plan.waits.push(Wait { what: String::new(), until: Timestamp::from_second(seconds).ok() });
         }
         let expected = Outcome::RequeueAfter(Duration::from_secs(5));
         assert_eq!(next_look(&plan, Timestamp::UNIX_EPOCH), expected);

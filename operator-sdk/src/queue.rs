@@ -36,13 +36,7 @@ struct Shared {
 impl Queue {
     /// An empty queue.
     pub fn new(clock: Clock, backoff: Backoff) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                state: Mutex::new(State::new(backoff)),
-                changed: Notify::new(),
-                clock,
-            }),
-        }
+        Self { shared: Arc::new(Shared { state: Mutex::new(State::new(backoff)), changed: Notify::new(), clock }) }
     }
 
     /// Asks for a run of `key` as soon as a worker is free.

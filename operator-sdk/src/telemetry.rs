@@ -1,6 +1,9 @@
 //! Logs and metrics. Metric names are those of controller-runtime and client-go, so that existing dashboards work.
 
-use std::sync::atomic::AtomicU64;
+use std::{
+    io::{IsTerminal, stderr},
+    sync::atomic::AtomicU64,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -33,7 +36,7 @@ pub fn start_logs(format: LogFormat, filter: &str) -> Result<(), String> {
         _ => filter.to_owned(),
     };
     let filter = EnvFilter::try_new(&filter).map_err(|error| format!("log filter {filter:?}: {error}"))?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal());
     let registry = tracing_subscriber::registry().with(filter);
     let started = match format {
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
@@ -111,11 +114,7 @@ impl Default for Metrics {
         };
         let registry = &mut metrics.registry;
         registry.register("controller_runtime_reconcile", "Runs by how they ended", metrics.reconciles.clone());
-        registry.register(
-            "controller_runtime_reconcile_errors",
-            "Runs that failed",
-            metrics.reconcile_errors.clone(),
-        );
+        registry.register("controller_runtime_reconcile_errors", "Runs that failed", metrics.reconcile_errors.clone());
         registry.register(
             "controller_runtime_reconcile_panics",
             "Runs that panicked",
@@ -126,27 +125,15 @@ impl Default for Metrics {
             "How long runs take",
             metrics.reconcile_seconds.clone(),
         );
-        registry.register(
-            "controller_runtime_active_workers",
-            "Runs under way",
-            metrics.active_workers.clone(),
-        );
+        registry.register("controller_runtime_active_workers", "Runs under way", metrics.active_workers.clone());
         registry.register("workqueue_depth", "Keys ready or running", metrics.queue_depth.clone());
         registry.register(
             "operator_sdk_reconcile_held",
             "Runs put off because a cache did not show the last writes yet",
             metrics.held.clone(),
         );
-        registry.register(
-            "leader_election_master_status",
-            "1 while this process leads",
-            metrics.is_leader.clone(),
-        );
-        registry.register(
-            "operator_sdk_watch_restarts",
-            "Restarts of watches",
-            metrics.watch_restarts.clone(),
-        );
+        registry.register("leader_election_master_status", "1 while this process leads", metrics.is_leader.clone());
+        registry.register("operator_sdk_watch_restarts", "Restarts of watches", metrics.watch_restarts.clone());
         registry.register(
             "process_start_time_seconds",
             "Start of the process, seconds since 1970",

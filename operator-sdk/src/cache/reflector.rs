@@ -22,10 +22,7 @@ const WATCH_SECONDS_MIN: u32 = 240;
 /// A stream without even a bookmark for this much longer than its own time-out is dead.
 const GRACE: Duration = Duration::from_secs(10);
 const LIST_TIMEOUT: Duration = Duration::from_secs(60);
-const BACKOFF: Backoff = Backoff {
-    base: Duration::from_millis(250),
-    max: Duration::from_secs(30),
-};
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(250), max: Duration::from_secs(30) };
 
 /// A watch that the server ends sooner than this counts as failed, lest a broken proxy keep us spinning.
 const SHORTEST_WATCH: Duration = Duration::from_secs(1);

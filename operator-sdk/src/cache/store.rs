@@ -27,11 +27,7 @@ pub(super) struct Store<K> {
 
 impl<K> Default for Store<K> {
     fn default() -> Self {
-        Self {
-            objects: BTreeMap::new(),
-            by_controller: BTreeMap::new(),
-            revision: Revision::default(),
-        }
+        Self { objects: BTreeMap::new(), by_controller: BTreeMap::new(), revision: Revision::default() }
     }
 }
 
@@ -51,11 +47,7 @@ impl<K: Object> Store<K> {
     }
 
     pub(super) fn existing(&self) -> impl Iterator<Item = Change<K>> {
-        self.objects.iter().map(|(key, object)| Change {
-            key: key.clone(),
-            old: None,
-            new: Some(Arc::clone(object)),
-        })
+        self.objects.iter().map(|(key, object)| Change { key: key.clone(), old: None, new: Some(Arc::clone(object)) })
     }
 
     /// Takes in an object of a watch event. An older copy than the one here is dropped (the view went back in time).

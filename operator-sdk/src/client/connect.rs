@@ -14,7 +14,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The file named by `--kubeconfig` cannot be used.
-    #[error("failed to read kubeconfig {path}: {source}; give a readable file to --kubeconfig")]
+    #[error("failed to use kubeconfig {path}: {}; give a readable file to --kubeconfig", first_line(source))]
     Kubeconfig {
         /// As given.
         path: String,
@@ -44,10 +44,13 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<kube::Client, ConnectE
 }
 
 async fn read(path: &Path) -> Result<Config, ConnectError> {
-    let failed = |source| ConnectError::Kubeconfig {
-        path: path.display().to_string(),
-        source: Box::new(source),
-    };
+    let failed = |source| ConnectError::Kubeconfig { path: path.display().to_string(), source: Box::new(source) };
     let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(failed)
+}
+
+/// YAML errors come with a picture of the text, which has no place in a line of ours.
+fn first_line(error: &kube::config::KubeconfigError) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
 }

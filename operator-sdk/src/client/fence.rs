@@ -25,10 +25,7 @@ pub struct Fence {
 impl Fence {
     /// Always open: for a process that shares its work with nobody.
     pub fn open(clock: Clock) -> Self {
-        Self {
-            valid_until: Arc::new(AtomicU64::new(u64::MAX)),
-            clock,
-        }
+        Self { valid_until: Arc::new(AtomicU64::new(u64::MAX)), clock }
     }
 
     /// Closed until [`extend`](Self::extend) is called.

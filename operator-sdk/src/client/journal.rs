@@ -55,19 +55,12 @@ impl Journal {
 
     pub(super) fn note_revision<K: Object>(&self, object: &K) {
         if let Some(revision) = object.revision() {
-            self.note(Written::Revision {
-                kind: TypeId::of::<K>(),
-                revision,
-            });
+            self.note(Written::Revision { kind: TypeId::of::<K>(), revision });
         }
     }
 
     pub(super) fn note_deleted<K: Object>(&self, target: &Target) {
-        self.note(Written::Deleted {
-            kind: TypeId::of::<K>(),
-            key: target.key.clone(),
-            uid: target.uid.clone(),
-        });
+        self.note(Written::Deleted { kind: TypeId::of::<K>(), key: target.key.clone(), uid: target.uid.clone() });
     }
 
     pub(super) fn note_unknown<K: Object>(&self) {

@@ -33,10 +33,7 @@ pub(super) struct Holds {
 
 impl Holds {
     pub(super) fn new(watches: Vec<Arc<dyn AnyWatch>>) -> Self {
-        Self {
-            watches,
-            by_key: BTreeMap::new(),
-        }
+        Self { watches, by_key: BTreeMap::new() }
     }
 
     /// Notes what a run wrote.
@@ -44,11 +41,7 @@ impl Holds {
         if written.is_empty() {
             return;
         }
-        let mut hold = Hold {
-            since: now,
-            unseen: written,
-            lists: Vec::new(),
-        };
+        let mut hold = Hold { since: now, unseen: written, lists: Vec::new() };
         // A write without an answer shows in no particular event: only a list that begins later tells.
         if hold.unseen.iter().any(|written| matches!(written, Written::Unknown { .. })) {
             self.ask_for_lists(&mut hold);
@@ -87,5 +80,103 @@ impl Holds {
             hold.unseen.iter().any(is_unseen)
         });
         hold.lists = concerned.map(|(index, watch)| (index, watch.relist())).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        any::TypeId,
+        sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    };
+
+    use futures::future::BoxFuture;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::{object::Revision, permission::Permission};
+
+    /// A watch that has seen what a test says, and counts the lists asked of it.
+    #[derive(Default)]
+    struct FakeWatch {
+        has_seen: AtomicBool,
+        asked: AtomicU64,
+        stored: AtomicU64,
+    }
+
+    impl AnyWatch for FakeWatch {
+        fn resource(&self) -> String {
+            "pods".to_owned()
+        }
+        fn is_synced(&self) -> bool {
+            true
+        }
+        fn has_seen(&self, _: &Written) -> Option<bool> {
+            Some(self.has_seen.load(Ordering::SeqCst))
+        }
+        fn relist(&self) -> u64 {
+            self.asked.fetch_add(1, Ordering::SeqCst) + 1
+        }
+        fn relisted(&self, number: u64) -> bool {
+            self.stored.load(Ordering::SeqCst) >= number
+        }
+        fn permissions(&self) -> Vec<Permission> {
+            Vec::new()
+        }
+        fn restarts(&self) -> u64 {
+            0
+        }
+        fn run(self: Arc<Self>, _: kube::Client) -> BoxFuture<'static, ()> {
+            Box::pin(async {})
+        }
+        fn progress(&self) -> watch::Receiver<u64> {
+            watch::channel(0).1
+        }
+    }
+
+    fn at(seconds: u64) -> BootTime {
+        Duration::from_secs(seconds)
+    }
+
+    fn setup() -> (Arc<FakeWatch>, Holds, Key) {
+        let watch = Arc::new(FakeWatch::default());
+        let holds = Holds::new(vec![Arc::clone(&watch) as Arc<dyn AnyWatch>]);
+        (watch, holds, Key::namespaced("default", "web"))
+    }
+
+    fn write() -> Vec<Written> {
+        vec![Written::Revision { kind: TypeId::of::<()>(), revision: Revision::default() }]
+    }
+
+    #[test]
+    fn a_key_waits_until_its_own_write_is_visible() {
+        let (watch, mut holds, key) = setup();
+        assert_eq!(holds.look(&key, at(0)), Verdict::Go);
+        holds.note(&key, write(), at(0));
+        assert_eq!(holds.look(&key, at(1)), Verdict::Hold(at(4)));
+        watch.has_seen.store(true, Ordering::SeqCst);
+        assert_eq!(holds.look(&key, at(2)), Verdict::Go);
+    }
+
+    #[test]
+    fn a_wait_that_lasts_too_long_ends_with_a_fresh_list() {
+        let (watch, mut holds, key) = setup();
+        holds.note(&key, write(), at(0));
+        assert_eq!(holds.look(&key, at(5)), Verdict::Hold(LIST_CHECK));
+        assert_eq!(watch.asked.load(Ordering::SeqCst), 1);
+        assert_eq!(holds.look(&key, at(6)), Verdict::Hold(LIST_CHECK), "asked once, not again");
+        assert_eq!(watch.asked.load(Ordering::SeqCst), 1);
+        watch.stored.store(1, Ordering::SeqCst);
+        assert_eq!(holds.look(&key, at(7)), Verdict::Go);
+    }
+
+    #[test]
+    fn a_write_without_an_answer_asks_for_a_list_at_once() {
+        let (watch, mut holds, key) = setup();
+        holds.note(&key, vec![Written::Unknown { kind: TypeId::of::<()>() }], at(0));
+        assert_eq!(watch.asked.load(Ordering::SeqCst), 1);
+        assert_eq!(holds.look(&key, at(0)), Verdict::Hold(LIST_CHECK));
+        watch.stored.store(1, Ordering::SeqCst);
+        assert_eq!(holds.look(&key, at(0)), Verdict::Go);
     }
 }

@@ -152,12 +152,7 @@ mod tests {
     }
 
     fn record(holder: &str, transitions: i32) -> Record {
-        Record {
-            holder: holder.to_owned(),
-            duration: at(15),
-            renewed: None,
-            transitions,
-        }
+        Record { holder: holder.to_owned(), duration: at(15), renewed: None, transitions }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The requests of the election: wait, take, renew, give up.
 
+#![expect(clippy::disallowed_methods, reason = "the Lease is written with rules and time-outs of its own")]
+
 use std::future::Future;
 
 use futures::{StreamExt, TryStreamExt, future, stream::BoxStream};
@@ -193,10 +195,7 @@ impl Task {
         } else {
             self.timed(api.replace(&self.options.name, &parameters, &lease)).await?
         };
-        Ok(Held {
-            lease,
-            tenure: Tenure::since(self.options.timing, sent),
-        })
+        Ok(Held { lease, tenure: Tenure::since(self.options.timing, sent) })
     }
 
     /// Empties the lease if it is still ours, so that the next leader need not wait.

@@ -1,12 +1,12 @@
 //! Asks the API server before anything begins whether this identity may do what the code declares: a missing right is
 //! told in one line at the start, instead of in the middle of a rollout.
 
+#![expect(clippy::disallowed_methods, reason = "a review is a question in the form of a create")]
+
 use std::{collections::BTreeSet, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
-};
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use kube::{Api, api::PostParams};
 
 use crate::permission::Permission;

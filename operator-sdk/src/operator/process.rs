@@ -62,6 +62,7 @@ pub(super) async fn run(operator: Operator, options: RunOptions) -> Result<(), P
 
     let metrics = Arc::new(Metrics::default());
     metrics.start_time.set(clock.wall().as_millisecond() as f64 / 1000.0);
+    operator.controllers.iter().for_each(|controller| metrics.announce(&controller.name()));
     let heartbeat = Heartbeat::new(clock.clone());
     let mut background = JoinSet::new();
     background.spawn(heartbeat.clone().run());
@@ -87,13 +88,20 @@ pub(super) async fn run(operator: Operator, options: RunOptions) -> Result<(), P
     };
     let cancellation = environment.cancellation.clone();
     let name = operator.name;
-    let work = work(operator, environment, &options, Options {
-        namespace: options.leader_election_namespace.clone(),
-        name: name.to_owned(),
-        identity: format!("{}_{:016x}", options.pod_name, rand::random::<u64>()),
-        timing,
-        kubeconfig: options.kubeconfig.clone(),
-    }, fence, heartbeat);
+    let work = work(
+        operator,
+        environment,
+        &options,
+        Options {
+            namespace: options.leader_election_namespace.clone(),
+            name: name.to_owned(),
+            identity: format!("{}_{:016x}", options.pod_name, rand::random::<u64>()),
+            timing,
+            kubeconfig: options.kubeconfig.clone(),
+        },
+        fence,
+        heartbeat,
+    );
     tokio::pin!(work);
     tokio::select! {
         ended = &mut work => return ended,

@@ -13,10 +13,7 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self {
-            base: Duration::from_millis(5),
-            max: Duration::from_secs(1000),
-        }
+        Self { base: Duration::from_millis(5), max: Duration::from_secs(1000) }
     }
 }
 

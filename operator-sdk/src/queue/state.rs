@@ -168,10 +168,7 @@ impl<K: Clone + Ord> State<K> {
     }
 
     fn count_failure(&mut self, key: &K, now: BootTime, jitter: f64) -> Duration {
-        let failures = self.failures.entry(key.clone()).or_insert(Failures {
-            count: 0,
-            window_end: Duration::ZERO,
-        });
+        let failures = self.failures.entry(key.clone()).or_insert(Failures { count: 0, window_end: Duration::ZERO });
         if now >= failures.window_end {
             failures.count = failures.count.saturating_add(1);
         }
@@ -192,10 +189,7 @@ mod tests {
     }
 
     fn state() -> State<u8> {
-        State::new(Backoff {
-            base: Duration::from_secs(1),
-            max: Duration::from_secs(100),
-        })
+        State::new(Backoff { base: Duration::from_secs(1), max: Duration::from_secs(100) })
     }
 
     #[test]

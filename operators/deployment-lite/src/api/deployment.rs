@@ -1,5 +1,7 @@
 //! `LiteDeployment`: a number of pods of one template, and how to move to another template.
 
+#![expect(clippy::duplicated_attributes, reason = "each column repeats the names of its parts")]
+
 use k8s_openapi::{
     api::core::v1::PodTemplateSpec,
     apimachinery::pkg::{
@@ -96,10 +98,7 @@ pub struct RollingUpdate {
 
 impl Default for RollingUpdate {
     fn default() -> Self {
-        Self {
-            max_surge: quarter(),
-            max_unavailable: quarter(),
-        }
+        Self { max_surge: quarter(), max_unavailable: quarter() }
     }
 }
 

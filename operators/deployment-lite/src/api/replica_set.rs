@@ -1,5 +1,7 @@
 //! `LiteReplicaSet`: a number of pods of one template that never changes.
 
+#![expect(clippy::duplicated_attributes, reason = "each column repeats the names of its parts")]
+
 use k8s_openapi::{api::core::v1::PodTemplateSpec, apimachinery::pkg::apis::meta::v1::LabelSelector};
 use kube::CustomResource;
 use schemars::JsonSchema;

@@ -18,29 +18,25 @@ const LABEL_VALUE_LENGTH_MAX: u32 = 63;
 pub(super) fn selector(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = generator.subschema_for::<LabelSelector>();
     put(&mut schema, "/properties/matchLabels", json!({"maxProperties": LABELS_MAX}));
-    put(
-        &mut schema,
-        "/properties/matchLabels/additionalProperties",
-        json!({"maxLength": LABEL_VALUE_LENGTH_MAX}),
-    );
+    put(&mut schema, "/properties/matchLabels/additionalProperties", json!({"maxLength": LABEL_VALUE_LENGTH_MAX}));
     put(&mut schema, "/properties/matchExpressions", json!({"maxItems": EXPRESSIONS_MAX}));
     let expression = "/properties/matchExpressions/items/properties";
     put(&mut schema, &format!("{expression}/key"), json!({"maxLength": LABEL_NAME_LENGTH_MAX}));
-    put(
-        &mut schema,
-        &format!("{expression}/operator"),
-        json!({"enum": ["In", "NotIn", "Exists", "DoesNotExist"]}),
-    );
+    put(&mut schema, &format!("{expression}/operator"), json!({"enum": ["In", "NotIn", "Exists", "DoesNotExist"]}));
     put(&mut schema, &format!("{expression}/values"), json!({"maxItems": VALUES_MAX}));
     put(&mut schema, &format!("{expression}/values/items"), json!({"maxLength": LABEL_VALUE_LENGTH_MAX}));
-    put(&mut schema, "", json!({"x-kubernetes-validations": [
-        {"rule": "self == oldSelf", "message": "field is immutable"},
-        {
-            "rule": "(has(self.matchLabels) && self.matchLabels.size() > 0) \
-                || (has(self.matchExpressions) && self.matchExpressions.size() > 0)",
-            "message": "must not be empty: give matchLabels or matchExpressions",
-        },
-    ]}));
+    put(
+        &mut schema,
+        "",
+        json!({"x-kubernetes-validations": [
+            {"rule": "self == oldSelf", "message": "field is immutable"},
+            {
+                "rule": "(has(self.matchLabels) && self.matchLabels.size() > 0) \
+                    || (has(self.matchExpressions) && self.matchExpressions.size() > 0)",
+                "message": "must not be empty: give matchLabels or matchExpressions",
+            },
+        ]}),
+    );
     schema
 }
 
@@ -49,11 +45,7 @@ pub(super) fn template(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = generator.subschema_for::<PodTemplateSpec>();
     let labels = "/properties/metadata/properties/labels";
     put(&mut schema, labels, json!({"maxProperties": LABELS_MAX}));
-    put(
-        &mut schema,
-        &format!("{labels}/additionalProperties"),
-        json!({"maxLength": LABEL_VALUE_LENGTH_MAX}),
-    );
+    put(&mut schema, &format!("{labels}/additionalProperties"), json!({"maxLength": LABEL_VALUE_LENGTH_MAX}));
     put(&mut schema, "", json!({"required": ["spec"]}));
     schema
 }
@@ -71,19 +63,24 @@ pub(super) fn share(generator: &mut SchemaGenerator) -> Schema {
 
 fn int_or_percentage(generator: &mut SchemaGenerator, pattern: &str, message: &str) -> Schema {
     let mut schema = generator.subschema_for::<IntOrString>();
-    put(&mut schema, "", json!({
-        "maxLength": 16,
-        "x-kubernetes-validations": [{
-            "rule": format!("type(self) == int ? self >= 0 : self.matches('{pattern}')"),
-            "message": message,
-        }],
-    }));
+    put(
+        &mut schema,
+        "",
+        json!({
+            "maxLength": 16,
+            "x-kubernetes-validations": [{
+                "rule": format!("type(self) == int ? self >= 0 : self.matches('{pattern}')"),
+                "message": message,
+            }],
+        }),
+    );
     schema
 }
 
 /// Not both limits may be 0.
 pub(super) fn rolling_update_rules() -> Value {
-    let is_zero = |field: &str| format!("(type(self.{field}) == int ? self.{field} == 0 : self.{field}.matches('^0+%$'))");
+    let is_zero =
+        |field: &str| format!("(type(self.{field}) == int ? self.{field} == 0 : self.{field}.matches('^0+%$'))");
     json!([{
         "rule": format!(
             "!has(self.maxSurge) || !has(self.maxUnavailable) || !({} && {})",
@@ -130,7 +127,11 @@ pub(super) fn workload_rules() -> Value {
 
 /// Adds `extra` to the object at `pointer`, which exists in the schema of the pinned Kubernetes version.
 fn put(schema: &mut Schema, pointer: &str, extra: Value) {
-    let target = if pointer.is_empty() { schema.as_object_mut() } else { schema.pointer_mut(pointer).and_then(Value::as_object_mut) };
+    let target = if pointer.is_empty() {
+        schema.as_object_mut()
+    } else {
+        schema.pointer_mut(pointer).and_then(Value::as_object_mut)
+    };
     if let (Some(target), Value::Object(extra)) = (target, extra) {
         target.extend(extra);
     }

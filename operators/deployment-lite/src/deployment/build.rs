@@ -22,11 +22,7 @@ pub(super) fn replica_set(
         match_labels: Some(with_hash(deployment.spec.selector.match_labels.clone(), hash)),
         ..deployment.spec.selector.clone()
     };
-    let mut set = LiteReplicaSet::new(name, LiteReplicaSetSpec {
-        replicas,
-        selector,
-        template,
-    });
+    let mut set = LiteReplicaSet::new(name, LiteReplicaSetSpec { replicas, selector, template });
     set.metadata.namespace.clone_from(&deployment.metadata.namespace);
     set.metadata.labels = Some(labels);
     set.metadata.owner_references = Some(vec![owner]);

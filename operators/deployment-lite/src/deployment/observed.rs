@@ -22,11 +22,7 @@ impl Observed {
     pub fn new(deployment: Arc<LiteDeployment>, mut replica_sets: Vec<Arc<LiteReplicaSet>>, now: Timestamp) -> Self {
         replica_sets.retain(|set| set.metadata.deletion_timestamp.is_none());
         replica_sets.sort_by_key(|set| (set.metadata.creation_timestamp.clone(), set.metadata.name.clone()));
-        Self {
-            deployment,
-            replica_sets,
-            now,
-        }
+        Self { deployment, replica_sets, now }
     }
 
     /// The number of pods asked for; never negative.

@@ -22,15 +22,17 @@ pub(super) fn plan(observed: &Observed) -> Plan<Step> {
     let present = observed.pods.len();
     if present < wanted {
         let missing = (wanted - present).min(BURST);
-        plan.slow_start((0..missing).map(|_| Planned {
-            step: Step::CreatePod,
-            reason: format!("{present} of {wanted} pods are there"),
-        }));
+        plan.slow_start(
+            (0..missing)
+                .map(|_| Planned { step: Step::CreatePod, reason: format!("{present} of {wanted} pods are there") }),
+        );
     } else if present > wanted {
         let surplus = (present - wanted).min(BURST);
         let deletions = victim::choose(&observed.pods, surplus).into_iter().filter_map(|pod| Target::of(pod).ok());
         let reason = format!("{present} pods are there and {wanted} are wanted");
-        plan.groups.push(deletions.map(|target| Planned { step: Step::DeletePod { target }, reason: reason.clone() }).collect());
+        plan.groups.push(
+            deletions.map(|target| Planned { step: Step::DeletePod { target }, reason: reason.clone() }).collect(),
+        );
     }
     plan
 }
@@ -48,11 +50,10 @@ mod tests {
     use crate::api::{LiteReplicaSet, LiteReplicaSetSpec};
 
     fn set(replicas: i32) -> LiteReplicaSet {
-        LiteReplicaSet::new("web", LiteReplicaSetSpec {
-            replicas,
-            selector: LabelSelector::default(),
-            template: PodTemplateSpec::default(),
-        })
+        LiteReplicaSet::new(
+            "web",
+            LiteReplicaSetSpec { replicas, selector: LabelSelector::default(), template: PodTemplateSpec::default() },
+        )
     }
 
     fn pod(name: &str, phase: &str) -> Pod {
@@ -63,10 +64,7 @@ mod tests {
                 resource_version: Some("1".to_owned()),
                 ..ObjectMeta::default()
             },
-            status: Some(PodStatus {
-                phase: Some(phase.to_owned()),
-                ..PodStatus::default()
-            }),
+            status: Some(PodStatus { phase: Some(phase.to_owned()), ..PodStatus::default() }),
             ..Pod::default()
         }
     }

@@ -23,10 +23,7 @@ impl Fenceposts {
             0 if surge == 0 => 1,
             unavailable => unavailable,
         };
-        Self {
-            total_max: replicas.saturating_add(surge),
-            available_min: replicas - unavailable.min(replicas),
-        }
+        Self { total_max: replicas.saturating_add(surge), available_min: replicas - unavailable.min(replicas) }
     }
 }
 

@@ -45,19 +45,19 @@ fn amount(text: &str) -> IntOrString {
 
 /// A LiteDeployment of the template that all fixtures take for the present one.
 pub(crate) fn deployment(replicas: i32, surge: &str, unavailable: &str) -> LiteDeployment {
-    let mut deployment = LiteDeployment::new("web", LiteDeploymentSpec {
-        replicas,
-        selector: LabelSelector::default(),
-        template: template(IMAGE),
-        strategy: Strategy {
-            r#type: StrategyType::RollingUpdate,
-            rolling_update: RollingUpdate {
-                max_surge: amount(surge),
-                max_unavailable: amount(unavailable),
+    let mut deployment = LiteDeployment::new(
+        "web",
+        LiteDeploymentSpec {
+            replicas,
+            selector: LabelSelector::default(),
+            template: template(IMAGE),
+            strategy: Strategy {
+                r#type: StrategyType::RollingUpdate,
+                rolling_update: RollingUpdate { max_surge: amount(surge), max_unavailable: amount(unavailable) },
             },
+            revision_history_limit: 10,
         },
-        revision_history_limit: 10,
-    });
+    );
     deployment.metadata.uid = Some("deployment".to_owned());
     deployment.metadata.generation = Some(1);
     deployment
@@ -65,11 +65,10 @@ pub(crate) fn deployment(replicas: i32, surge: &str, unavailable: &str) -> LiteD
 
 /// A LiteReplicaSet of any template, with as many pods as are ready.
 pub(crate) fn replica_set(_: &LiteDeployment, name: &str, image: &str, replicas: i32, ready: i32) -> LiteReplicaSet {
-    let mut set = LiteReplicaSet::new(name, LiteReplicaSetSpec {
-        replicas,
-        selector: LabelSelector::default(),
-        template: template(image),
-    });
+    let mut set = LiteReplicaSet::new(
+        name,
+        LiteReplicaSetSpec { replicas, selector: LabelSelector::default(), template: template(image) },
+    );
     set.metadata.uid = Some(name.to_owned());
     set.metadata.resource_version = Some("1".to_owned());
     set.metadata.generation = Some(1);

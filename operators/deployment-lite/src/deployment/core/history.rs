@@ -22,9 +22,8 @@ pub(super) fn plan(observed: &Observed, plan: &mut Plan<Step>) {
 
 fn is_empty(set: &LiteReplicaSet) -> bool {
     let generation = set.metadata.generation.unwrap_or_default();
-    let has_no_pods = |status: &crate::api::LiteReplicaSetStatus| {
-        status.replicas == 0 && status.observed_generation >= generation
-    };
+    let has_no_pods =
+        |status: &crate::api::LiteReplicaSetStatus| status.replicas == 0 && status.observed_generation >= generation;
     set.spec.replicas == 0 && set.status.as_ref().is_some_and(has_no_pods)
 }
 

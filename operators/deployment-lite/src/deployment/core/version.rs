@@ -93,10 +93,7 @@ mod tests {
         let mut deployment = deployment(3, "1", "0");
         let first = hash(&observed(&deployment, vec![]));
         assert_eq!(first, hash(&observed(&deployment, vec![])));
-        deployment.status = Some(crate::api::LiteDeploymentStatus {
-            collision_count: 1,
-            ..Default::default()
-        });
+        deployment.status = Some(crate::api::LiteDeploymentStatus { collision_count: 1, ..Default::default() });
         assert_ne!(first, hash(&observed(&deployment, vec![])));
     }
 

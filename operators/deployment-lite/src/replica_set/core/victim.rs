@@ -47,10 +47,7 @@ mod tests {
                 creation_timestamp: Timestamp::from_second(created).ok().map(Time),
                 ..ObjectMeta::default()
             },
-            spec: Some(PodSpec {
-                node_name: node.map(str::to_owned),
-                ..PodSpec::default()
-            }),
+            spec: Some(PodSpec { node_name: node.map(str::to_owned), ..PodSpec::default() }),
             status: Some(PodStatus {
                 phase: Some(phase.to_owned()),
                 conditions: is_ready.then(|| {

@@ -1,0 +1,96 @@
+//! A cache follows the server through gaps: an expired revision leads to a new list, and what was deleted meanwhile is
+//! reported (H4, H12).
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use http::{Request, Response};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::client::Body;
+use operator_sdk::{Key, Watch};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+/// Answers each request by the next line of a script: what the path must contain, the code, and the body. A watch that
+/// finds no line stays open for ever.
+type Script = Arc<Mutex<VecDeque<(&'static str, u16, String)>>>;
+
+fn client(script: Script) -> kube::Client {
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let script = Arc::clone(&script);
+        async move {
+            let next = script.lock().unwrap().pop_front();
+            let Some((part, code, body)) = next else { return std::future::pending().await };
+            let uri = request.uri().to_string();
+            assert!(uri.contains(part), "{uri} where {part} was expected");
+            let response = Response::builder().status(code).body(Body::from(body.into_bytes()));
+            Ok::<_, Infallible>(response.unwrap())
+        }
+    });
+    kube::Client::new(service, "default")
+}
+
+fn map(name: &str, revision: u64) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
+        "name": name, "namespace": "default", "uid": name, "resourceVersion": revision.to_string(),
+    }})
+}
+
+fn list(revision: u64, items: &[Value]) -> String {
+    let metadata = json!({"resourceVersion": revision.to_string()});
+    json!({"apiVersion": "v1", "kind": "ConfigMapList", "metadata": metadata, "items": items}).to_string()
+}
+
+fn gone() -> Value {
+    json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "Expired", "code": 410, "message": "too old"})
+}
+
+/// Runs a watch over a script and returns the names that came (`+`) and went (`-`), once there are `count` of them.
+async fn changes(script: Vec<(&'static str, u16, String)>, count: usize) -> Vec<String> {
+    let watch = Watch::<ConfigMap>::new();
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    watch.subscribe(move |change| {
+        let sign = if change.new.is_some() { '+' } else { '-' };
+        sender.send(format!("{sign}{}", change.key.name)).unwrap();
+    });
+    let client = client(Arc::new(Mutex::new(script.into())));
+    let running = tokio::spawn(watch.erased().run(client));
+    let mut seen = Vec::new();
+    while seen.len() < count {
+        seen.push(tokio::time::timeout(Duration::from_secs(60), receiver.recv()).await.unwrap().unwrap());
+    }
+    running.abort();
+    assert!(watch.get(&Key::namespaced("default", "b")).is_some());
+    seen
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_revision_in_the_stream_leads_to_a_list() {
+    let error = format!("{}\n", json!({"type": "ERROR", "object": gone()}));
+    let script = vec![
+        ("limit=500", 200, list(5, &[map("a", 1)])),
+        ("watch=true", 200, error),
+        ("limit=500", 200, list(9, &[map("b", 8)])),
+    ];
+    assert_eq!(changes(script, 3).await, ["+a", "-a", "+b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_revision_at_the_start_of_a_watch_leads_to_a_list() {
+    let script = vec![
+        ("limit=500", 200, list(5, &[map("a", 1)])),
+        ("watch=true", 410, gone().to_string()),
+        ("limit=500", 200, list(9, &[map("a", 1), map("b", 8)])),
+    ];
+    assert_eq!(changes(script, 2).await, ["+a", "+b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_list_is_tried_again() {
+    let script = vec![("limit=500", 503, "no".to_owned()), ("limit=500", 200, list(5, &[map("b", 1)]))];
+    assert_eq!(changes(script, 1).await, ["+b"]);
+}
