@@ -8,8 +8,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use oci_spec::image::{ConfigBuilder, ImageConfiguration, ImageConfigurationBuilder, RootFsBuilder};
 use oci_spec::image::{Arch, Os};
+use oci_spec::image::{ConfigBuilder, ImageConfiguration, ImageConfigurationBuilder, RootFsBuilder};
 use serde_json::json;
 
 use crate::digest;
@@ -33,35 +33,22 @@ pub struct ImageSpec {
     pub working_directory: String,
 }
 
-/// One file, folder or link of an image.
+/// One file of an image.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// The path inside the image, with or without a leading slash.
     pub path: String,
-    /// Where the content comes from.
-    pub source: Source,
+    /// The file of this machine that is copied.
+    pub source: PathBuf,
     /// Permission bits.
     pub mode: u32,
-}
-
-/// The content of an [`Entry`].
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// A file of this machine.
-    File(PathBuf),
-    /// Bytes at hand.
-    Bytes(Vec<u8>),
-    /// A symbolic link to this path.
-    Link(String),
-    /// An empty folder.
-    Folder,
 }
 
 impl Entry {
     /// An executable copied from this machine.
     #[must_use]
     pub fn program(path: &str, source: &Path) -> Self {
-        Self { path: path.to_owned(), source: Source::File(source.to_path_buf()), mode: 0o755 }
+        Self { path: path.to_owned(), source: source.to_path_buf(), mode: 0o755 }
     }
 }
 
@@ -144,30 +131,21 @@ fn layer(entries: &[Entry]) -> Result<Vec<u8>> {
         let path = entry.path.trim_matches('/').to_owned();
         for (position, _) in path.match_indices('/') {
             let folder = path[..position].to_owned();
-            sorted.entry(folder).or_insert((Source::Folder, 0o755));
+            sorted.entry(folder).or_insert((None, 0o755));
         }
-        sorted.insert(path, (entry.source.clone(), entry.mode));
+        sorted.insert(path, (Some(entry.source.clone()), entry.mode));
     }
     let mut archive = tar::Builder::new(Vec::new());
     for (path, (source, mode)) in sorted {
-        match source {
-            Source::Folder => {
-                let mut header = header(0, mode);
-                header.set_entry_type(tar::EntryType::Directory);
-                archive.append_data(&mut header, format!("{path}/"), std::io::empty())?;
-            }
-            Source::Link(target) => {
-                let mut header = header(0, 0o777);
-                header.set_entry_type(tar::EntryType::Symlink);
-                archive.append_link(&mut header, &path, target)?;
-            }
-            Source::Bytes(bytes) => archive.append_data(&mut header(bytes.len() as u64, mode), &path, &*bytes)?,
-            Source::File(file) => {
-                let source = File::open(&file).with_context(|| format!("failed to open {}", file.display()))?;
-                let length = source.metadata()?.len();
-                archive.append_data(&mut header(length, mode), &path, source)?;
-            }
-        }
+        let Some(file) = source else {
+            let mut header = header(0, mode);
+            header.set_entry_type(tar::EntryType::Directory);
+            archive.append_data(&mut header, format!("{path}/"), std::io::empty())?;
+            continue;
+        };
+        let source = File::open(&file).with_context(|| format!("failed to open {}", file.display()))?;
+        let length = source.metadata()?.len();
+        archive.append_data(&mut header(length, mode), &path, source)?;
     }
     Ok(archive.into_inner()?)
 }
@@ -191,10 +169,10 @@ mod tests {
     use super::*;
 
     fn sample() -> ImageSpec {
-        let file = |path: &str| Entry { path: path.into(), source: Source::Bytes(b"content".to_vec()), mode: 0o755 };
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         ImageSpec {
             name: "operator-lite.dev/sample:1".into(),
-            entries: vec![file("/usr/bin/b"), file("/a")],
+            entries: vec![Entry::program("/usr/bin/b", &source), Entry::program("/a", &source)],
             entrypoint: vec!["/a".into()],
             user: "65532".into(),
             ..ImageSpec::default()

@@ -68,8 +68,8 @@ pub fn output(what: &str, command: &mut Command, limit: Duration) -> Result<Stri
     if status.success() {
         return Ok(standard);
     }
-    let said = error.trim().lines().chain(standard.trim().lines()).last().unwrap_or("").to_owned();
-    Err(anyhow!("failed to {what}: {} ({status})", if said.is_empty() { "no message" } else { &said }))
+    let said = error.trim().lines().last().or_else(|| standard.trim().lines().last()).unwrap_or("no message");
+    Err(anyhow!("failed to {what}: {said} ({status})"))
 }
 
 /// As [`output`], with text on standard input.

@@ -1,7 +1,6 @@
 //! `cargo xtask cluster …` as the user types it.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
@@ -10,7 +9,7 @@ use super::node::Action;
 use super::private_docker::PrivateDocker;
 use super::{Cluster, DEFAULT_NAME, Record, UpOptions, cleanup, forward, health, kind, node, up};
 use crate::tools::{self, Tool};
-use crate::{paths, process, progress};
+use crate::{paths, progress};
 
 /// Which cluster, and what to do with it.
 #[derive(Args, Clone, Debug)]
@@ -149,6 +148,11 @@ fn status(choice: &Choice) -> Result<()> {
         };
         println!("node        {:<32} {state:<10} {word:<9} {}  pods {}", node.name, node.address, node.pod_range);
     }
+    if let (None, Ok(list)) = (&cluster.record, &ready) {
+        for (name, is_ready) in list {
+            println!("node        {name:<32} {}", if *is_ready { "Ready" } else { "NotReady" });
+        }
+    }
     ready.map(drop).map_err(|error| anyhow::anyhow!(error)).context("the API server does not answer")
 }
 
@@ -177,14 +181,4 @@ pub fn kubectl(arguments: &KubectlArguments) -> Result<()> {
         _ => Cluster::open(DEFAULT_NAME)?,
     };
     Err(cluster.kubectl().args(rest).exec()).context("failed to become kubectl")
-}
-
-/// Waits until the kubeconfig of a cluster answers: for callers that just healed a control plane.
-pub fn wait_for_api(cluster: &Cluster, limit: Duration) -> Result<()> {
-    process::wait_for("the API server", limit, || {
-        let mut command = cluster.kubectl();
-        command.args(["--request-timeout=5s", "get", "--raw", "/readyz"]);
-        process::output("reach the API server", &mut command, Duration::from_secs(8)).map_err(|e| e.to_string())
-    })
-    .map(drop)
 }

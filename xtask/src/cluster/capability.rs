@@ -111,7 +111,9 @@ fn drop_capabilities(description: &mut Value, missing: &BTreeSet<&str>) {
         Some(process) => process,
         None => description,
     };
-    for set in process.get_mut("capabilities").and_then(Value::as_object_mut).into_iter().flat_map(|sets| sets.values_mut()) {
+    for set in
+        process.get_mut("capabilities").and_then(Value::as_object_mut).into_iter().flat_map(|sets| sets.values_mut())
+    {
         if let Some(list) = set.as_array_mut() {
             list.retain(|name| name.as_str().is_none_or(|name| !missing.contains(name)));
         }
@@ -139,7 +141,8 @@ mod tests {
     #[test]
     fn only_what_is_missing_is_dropped_from_a_bundle_and_from_an_exec() {
         let missing = BTreeSet::from(["CAP_SYS_RESOURCE"]);
-        let process = json!({"capabilities": {"bounding": ["CAP_KILL", "CAP_SYS_RESOURCE"], "effective": ["CAP_SYS_RESOURCE"]}});
+        let process =
+            json!({"capabilities": {"bounding": ["CAP_KILL", "CAP_SYS_RESOURCE"], "effective": ["CAP_SYS_RESOURCE"]}});
         let filtered = json!({"capabilities": {"bounding": ["CAP_KILL"], "effective": []}});
         let mut bundle = json!({"process": process, "root": {"path": "x"}});
         drop_capabilities(&mut bundle, &missing);

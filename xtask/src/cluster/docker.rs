@@ -99,12 +99,6 @@ impl Docker {
         Ok(self.output("list containers", &arguments)?.lines().map(str::to_owned).collect())
     }
 
-    /// Whether any container of kind is left.
-    pub fn has_clusters(&self) -> Result<bool> {
-        let arguments = ["ps", "--all", "--quiet", "--filter", "label=io.x-k8s.kind.cluster"];
-        Ok(!self.output("list containers", &arguments)?.trim().is_empty())
-    }
-
     /// Whether a network of this name exists.
     #[must_use]
     pub fn has_network(&self, name: &str) -> bool {

@@ -1,5 +1,6 @@
 //! Whether a cluster can be used: all nodes Ready, and names resolve.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -31,18 +32,30 @@ pub(super) fn is_healthy(cluster: &Cluster, record: &Record) -> bool {
     check(cluster, record).is_ok()
 }
 
-/// Waits until Kubernetes says of one node that it is Ready, by a heartbeat from after this call.
-pub(super) fn wait_for_node(cluster: &Cluster, node: &str) -> Result<()> {
-    let renewed = |list: &Value| list["spec"]["renewTime"].as_str().unwrap_or_default().to_owned();
-    let lease = || get(cluster, &["--namespace", "kube-node-lease", "get", "lease", node, "--output", "json"]);
-    let first = process::wait_for("the API server", LIMIT, || lease().map(|lease| renewed(&lease)))?;
-    process::wait_for(&format!("{node} to be Ready"), LIMIT, || {
-        // A node that was away keeps its old word until the controller notices, or its kubelet reports.
-        if renewed(&lease()?) == first {
-            return Err("its kubelet has not reported yet".to_owned());
+/// Waits until Kubernetes says of these nodes that they are Ready, by heartbeats from after this call.
+///
+/// A node that was away keeps its old word until the controller notices or its kubelet reports.
+pub(super) fn wait_for_nodes(cluster: &Cluster, names: &[&str]) -> Result<()> {
+    let heartbeats = || {
+        let leases = get(cluster, &["--namespace", "kube-node-lease", "get", "leases", "--output", "json"])?;
+        let items = leases["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let pairs = items.iter().map(|lease| (text(&lease["metadata"]["name"]), text(&lease["spec"]["renewTime"])));
+        Ok::<BTreeMap<String, String>, String>(pairs.collect())
+    };
+    let before = process::wait_for("the API server", LIMIT, heartbeats)?;
+    process::wait_for(&format!("{} to be Ready", names.join(", ")), LIMIT, || {
+        let now = heartbeats()?;
+        let nodes = nodes(cluster)?;
+        for name in names {
+            if before.get(*name) == now.get(*name) {
+                return Err(format!("the kubelet of {name} has not reported yet"));
+            }
+            if !nodes.iter().any(|(node, is_ready)| node == name && *is_ready) {
+                return Err(format!("{name} is NotReady"));
+            }
         }
-        let description = get(cluster, &["get", "node", node, "--output", "json"])?;
-        if is_ready(&description) { Ok(()) } else { Err(format!("{node} is NotReady")) }
+        Ok(())
     })
 }
 

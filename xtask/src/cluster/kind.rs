@@ -107,7 +107,8 @@ mod tests {
     #[test]
     fn one_control_plane_and_the_workers_asked_for() {
         let configuration = configuration(&record(false));
-        let roles: Vec<&str> = configuration["nodes"].as_array().expect("nodes").iter().filter_map(|n| n["role"].as_str()).collect();
+        let roles: Vec<&str> =
+            configuration["nodes"].as_array().expect("nodes").iter().filter_map(|n| n["role"].as_str()).collect();
         assert_eq!(roles, ["control-plane", "worker", "worker", "worker"]);
         assert_eq!(configuration["networking"]["apiServerPort"], 40_000);
     }

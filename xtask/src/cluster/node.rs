@@ -35,7 +35,9 @@ pub fn act(cluster: &Cluster, action: Action, name: &str) -> Result<()> {
     let docker = &cluster.docker;
     let step = progress::step(format!("{action:?} {}", node.name).to_lowercase());
     match action {
-        Action::Stop => docker.output(&format!("stop {}", node.name), &["stop", "--time", "30", &node.name]).map(drop)?,
+        Action::Stop => {
+            docker.output(&format!("stop {}", node.name), &["stop", "--time", "15", &node.name]).map(drop)?
+        }
         Action::Pause => docker.output(&format!("pause {}", node.name), &["pause", &node.name]).map(drop)?,
         Action::Partition => network::disconnect(docker, record, node)?,
         Action::Start => start(docker, record, node)?,
@@ -45,7 +47,7 @@ pub fn act(cluster: &Cluster, action: Action, name: &str) -> Result<()> {
     step.done();
     if matches!(action, Action::Start | Action::Unpause | Action::Heal) {
         let step = progress::step(format!("waiting for {} to be Ready", node.name));
-        health::wait_for_node(cluster, &node.name)?;
+        health::wait_for_nodes(cluster, &[&node.name])?;
         step.done();
     }
     Ok(())

@@ -58,7 +58,14 @@ pub fn purge() -> Result<()> {
     Ok(())
 }
 
-fn build(work: &Work, docker: &Docker, tools: &ToolBox, system: &Path, name: &str, step: &progress::Step) -> Result<()> {
+fn build(
+    work: &Work,
+    docker: &Docker,
+    tools: &ToolBox,
+    system: &Path,
+    name: &str,
+    step: &progress::Step,
+) -> Result<()> {
     let root = work.folder.join("root");
     step.detail("unpacking Debian");
     paths::make(&root)?;
@@ -74,7 +81,8 @@ fn build(work: &Work, docker: &Docker, tools: &ToolBox, system: &Path, name: &st
     let mut archive = process::bound("tar");
     archive.arg("--directory").arg(&root).args(["--create", "--numeric-owner", "--file", "-", "."]);
     let log = process::open_log(&work.log, "hand the image to Docker")?;
-    let mut archive = archive.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().context("failed to run tar")?;
+    let mut archive =
+        archive.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().context("failed to run tar")?;
     let Some(stream) = archive.stdout.take() else { bail!("tar has no output") };
     let plain = format!("{name}-plain");
     let imported = {

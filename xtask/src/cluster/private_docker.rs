@@ -38,7 +38,10 @@ pub struct PrivateDocker {
 impl PrivateDocker {
     /// The daemon of this user's state folder.
     pub fn new() -> Result<Self> {
-        Ok(Self { folder: paths::private_docker()?, store: paths::cache()?.join("docker") })
+        let folder = paths::private_docker()?;
+        // Two daemons must never share a store, and another state folder has another daemon.
+        let store = paths::cache()?.join(format!("docker-{}", digest::short(&[folder.as_os_str().as_encoded_bytes()])));
+        Ok(Self { folder, store })
     }
 
     /// A client of it.
@@ -104,11 +107,8 @@ impl PrivateDocker {
         }
         remove_cgroups(&self.cgroup())?;
         if self.folder.exists() {
-            fs::remove_dir_all(&self.folder)
-                .with_context(|| format!("failed to remove {}", self.folder.display()))?;
+            fs::remove_dir_all(&self.folder).with_context(|| format!("failed to remove {}", self.folder.display()))?;
         }
-        // Made for a mount inside the namespace; only an empty one is removed.
-        let _ = fs::remove_dir("/run/containerd");
         Ok(())
     }
 
@@ -162,6 +162,12 @@ impl PrivateDocker {
             bail!("the path {} is too long for a socket: set XDG_STATE_HOME to a shorter one", socket.display());
         }
         for folder in [&self.folder, &self.store] {
+            if folder.starts_with("/run") || folder.starts_with("/var/run") {
+                bail!(
+                    "{} lies below /run, which the daemon does not share: choose another XDG folder",
+                    folder.display()
+                );
+            }
             paths::make(folder)?;
         }
         let helper = self.install_helper()?;
@@ -183,8 +189,7 @@ impl PrivateDocker {
             "storage-driver": "overlay2",
         });
         if !capability::missing().is_empty() {
-            settings["runtimes"] =
-                json!({"filtered": {"path": helper, "runtimeArgs": [super::INTERNAL, "runtime"]}});
+            settings["runtimes"] = json!({"filtered": {"path": helper, "runtimeArgs": [super::INTERNAL, "runtime"]}});
             settings["default-runtime"] = json!("filtered");
         }
         let text = serde_json::to_string_pretty(&settings).context("failed to describe the daemon's settings")?;

@@ -17,11 +17,11 @@ pub fn run(settings: &Path) -> Result<()> {
     let folder = settings.parent().ok_or_else(|| anyhow!("{} is no path of a file", settings.display()))?;
     let limit = Duration::from_secs(10);
     process::output("bring the loopback link up", Command::new("ip").args(["link", "set", "lo", "up"]), limit)?;
-    // containerd's shims put sockets at a fixed place, which must not be shared with a containerd of the machine.
-    let place = Path::new("/run/containerd");
-    std::fs::create_dir_all(place).context("failed to make /run/containerd")?;
+    // containerd's shims put sockets at a fixed place below /run, which must not be shared with a containerd of the
+    // machine. The whole of /run is covered, as a folder made on the machine for this would have to be removed again,
+    // and that would take away the mount of another such daemon.
     let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "mode=711", "operator-lite"]).arg(place);
+    mount.args(["-t", "tmpfs", "-o", "mode=755", "operator-lite", "/run"]);
     process::output("keep shim sockets private", &mut mount, limit)?;
 
     let containerd = start(Command::new("containerd").arg("--config").arg(folder.join("containerd.toml")))?;

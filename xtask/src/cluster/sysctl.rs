@@ -38,7 +38,9 @@ pub fn prepare() -> Result<()> {
         };
         let setting = name.replace('/', ".");
         match fs::write(format!("/proc/sys/{name}"), minimum.to_string()) {
-            Ok(()) => progress::say(format!("raised {setting} from {now} to {minimum}, until the last cluster is down")),
+            Ok(()) => {
+                progress::say(format!("raised {setting} from {now} to {minimum}, until the last cluster is down"))
+            }
             Err(error) => progress::say(format!(
                 "{setting} is {now}, too low for four nodes, and could not be raised ({error}): sudo sysctl {setting}={minimum}"
             )),

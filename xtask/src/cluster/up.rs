@@ -152,10 +152,13 @@ fn revive(record: Record, options: &UpOptions) -> Result<Cluster> {
             record.name,
         );
     }
+    let mut is_restarted = false;
     let docker = match record.is_private {
         true => {
             let _lock = Lock::of_private_docker()?;
-            PrivateDocker::new()?.ensure()?
+            let private = PrivateDocker::new()?;
+            is_restarted = private.first_process().is_none();
+            private.ensure()?
         }
         false => Docker::of_user(),
     };
@@ -166,19 +169,33 @@ fn revive(record: Record, options: &UpOptions) -> Result<Cluster> {
         return create(options, &docker, is_private, image);
     }
     let cluster = Cluster::from_record(record.clone(), docker.clone())?;
-    let repaired = node::repair(&docker, &record)?;
+    // A new daemon may have started the nodes by itself: then they count as restarted, too.
+    let is_restarted = node::repair(&docker, &record)? || is_restarted;
     if record.is_private {
         forward::ensure(&record.name, record.api_port, &PrivateDocker::new()?)?;
     }
-    if repaired || !health::is_healthy(&cluster, &record) {
-        health::wait(&cluster, &record).with_context(|| {
-            format!("the cluster {0} does not recover: `cargo xtask cluster down --name {0}`, then up again", record.name)
+    if is_restarted || !health::is_healthy(&cluster, &record) {
+        recover(&cluster, &record, is_restarted).with_context(|| {
+            format!(
+                "the cluster {0} does not recover: `cargo xtask cluster down --name {0}`, then up again",
+                record.name
+            )
         })?;
     } else {
         progress::say(format!("the cluster {} is up and healthy already", record.name));
     }
     announce(&cluster);
     Ok(cluster)
+}
+
+fn recover(cluster: &Cluster, record: &Record, is_restarted: bool) -> Result<()> {
+    if is_restarted {
+        let step = progress::step("waiting for the nodes to report again");
+        let names: Vec<&str> = record.nodes.iter().map(|node| node.name.as_str()).collect();
+        health::wait_for_nodes(cluster, &names)?;
+        step.done();
+    }
+    health::wait(cluster, record)
 }
 
 fn announce(cluster: &Cluster) {

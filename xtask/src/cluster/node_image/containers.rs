@@ -94,7 +94,11 @@ fn compile_pause(work: &Path) -> Result<std::path::PathBuf> {
     let program = work.join("pause");
     let mut command = Command::new("cc");
     command.args(["-static", "-Os", "-s", "-DVERSION=operator-lite", "-o"]).arg(&program).arg(&source);
-    process::output("compile the pause program (is a C compiler with static libc there?)", &mut command, Duration::from_secs(60))?;
+    process::output(
+        "compile the pause program (is a C compiler with static libc there?)",
+        &mut command,
+        Duration::from_secs(60),
+    )?;
     Ok(program)
 }
 
@@ -158,10 +162,11 @@ impl Store {
         for inner in outer.iter().flat_map(ProcessName::children) {
             inner.signal(Signal::TERM);
         }
-        let ended = process::wait_for("the end of containerd", Duration::from_secs(30), || match self.child.try_wait() {
-            Ok(Some(_)) => Ok(()),
-            _ => Err("still running".to_owned()),
-        });
+        let ended =
+            process::wait_for("the end of containerd", Duration::from_secs(30), || match self.child.try_wait() {
+                Ok(Some(_)) => Ok(()),
+                _ => Err("still running".to_owned()),
+            });
         if ended.is_err() {
             bail!("containerd did not end, so the node's image store may be incomplete: try again");
         }
