@@ -28,7 +28,7 @@ pub fn web_container(image: &str) -> Value {
         "image": image,
         "args": ["netexec", "--http-port=8080", "--udp-port=-1"],
         "ports": [{"containerPort": 8080}],
-        "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1},
+        "readinessProbe": {"httpGet": {"path": "/hostname", "port": 8080}, "periodSeconds": 1},
         "lifecycle": {"preStop": {"sleep": {"seconds": 8}}},
     })
 }

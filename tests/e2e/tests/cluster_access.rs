@@ -51,7 +51,9 @@ async fn kubectl_port_forward_reaches_a_pod() -> Result<()> {
             .spawn()?;
         let output = forwarder.stdout.take().context("no output of kubectl")?;
         // It chooses a free port itself and says which: "Forwarding from 127.0.0.1:PORT -> 8080".
-        let line = tokio::time::timeout(Duration::from_secs(20), BufReader::new(output).lines().next_line()).await??;
+        // Read to the end of the test: kubectl writes a line for each connection, and a closed pipe would end it.
+        let mut lines = BufReader::new(output).lines();
+        let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await??;
         let line = line.context("kubectl port-forward ended without a word")?;
         let address =
             line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).context(line.clone())?.to_owned();
