@@ -1,0 +1,177 @@
+//! What reaches the API server: only what a step declared, only while the fence is open, group after group, and no status
+//! that is there already.
+
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use http::{Request, Response};
+use k8s_openapi::api::{
+    apps::v1::{ReplicaSet, ReplicaSetStatus},
+    core::v1::ConfigMap,
+};
+use kube::client::Body;
+use operator_sdk::{
+    Class, Result, Target,
+    client::{Fence, Writes},
+    clock::Clock,
+    permission::{Permission, Verb},
+    plan::{self, Plan, Planned, Planner, Planning, Results},
+    reconcile::{Context, Reconciler},
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+/// Deletes config maps by name, in groups; reports a number of replicas.
+struct Deleter {
+    groups: Vec<Vec<&'static str>>,
+    status: ReplicaSetStatus,
+}
+
+#[derive(Clone, Debug)]
+struct Delete(&'static str);
+
+impl plan::Step for Delete {
+    fn permission(&self) -> Permission {
+        Permission::of::<ConfigMap>(Verb::Delete)
+    }
+
+    fn permissions() -> Vec<Permission> {
+        vec![Permission::of::<ConfigMap>(Verb::Delete)]
+    }
+}
+
+fn map(name: &str) -> ConfigMap {
+    serde_json::from_value(json!({"metadata": {
+        "name": name, "namespace": "default", "uid": name, "resourceVersion": "1",
+    }}))
+    .unwrap()
+}
+
+impl Planner for Deleter {
+    type Object = ReplicaSet;
+    type Observed = ();
+    type Step = Delete;
+    type Output = ();
+    type Status = ReplicaSetStatus;
+
+    async fn observe(&self, _: &Context<ReplicaSet>) -> Result<()> {
+        Ok(())
+    }
+
+    fn plan(&self, (): &()) -> Plan<Delete> {
+        let planned = |name: &&'static str| Planned { step: Delete(name), reason: "test".to_owned() };
+        let groups = self.groups.iter().map(|group| group.iter().map(planned).collect());
+        Plan { groups: groups.collect(), ..Plan::default() }
+    }
+
+    async fn act(&self, context: &Context<ReplicaSet>, Delete(name): &Delete) -> Result<()> {
+        context.client.delete::<ConfigMap>(&Target::of(&map(name))?).await?;
+        Ok(())
+    }
+
+    fn status(&self, (): &(), _: &Plan<Delete>, _: &Results<Delete, ()>) -> ReplicaSetStatus {
+        self.status.clone()
+    }
+}
+
+/// An API server that deletes everything but `locked`, and keeps a list of requests.
+#[derive(Clone, Default)]
+struct Server(Arc<Mutex<Vec<String>>>);
+
+impl Server {
+    fn client(&self) -> kube::Client {
+        let requests = Arc::clone(&self.0);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let name = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+            requests.lock().unwrap().push(format!("{} {name}", request.method()));
+            async move {
+                let (code, body) = match name.as_str() {
+                    "locked" => (500, failure()),
+                    "status" => (200, serde_json::to_value(object()).unwrap()),
+                    name => (200, serde_json::to_value(map(name)).unwrap()),
+                };
+                let body = Body::from(body.to_string().into_bytes());
+                Ok::<_, Infallible>(Response::builder().status(code).body(body).unwrap())
+            }
+        });
+        kube::Client::new(service, "default")
+    }
+
+    fn requests(&self) -> BTreeSet<String> {
+        self.0.lock().unwrap().iter().cloned().collect()
+    }
+}
+
+fn failure() -> Value {
+    json!({"kind": "Status", "status": "Failure", "code": 500, "reason": "InternalError", "message": "locked"})
+}
+
+fn object() -> ReplicaSet {
+    serde_json::from_value(json!({
+        "metadata": {"name": "web", "namespace": "default", "uid": "u", "resourceVersion": "1"},
+        "spec": {"selector": {}},
+        "status": {"replicas": 3},
+    }))
+    .unwrap()
+}
+
+fn status(replicas: i32) -> ReplicaSetStatus {
+    ReplicaSetStatus { replicas, ..ReplicaSetStatus::default() }
+}
+
+/// Reconciles once with these rights; returns the requests and the class of the error.
+async fn reconcile(deleter: Deleter, allowed: Vec<Permission>, fence: Fence) -> (BTreeSet<String>, Option<Class>) {
+    let server = Server::default();
+    let context = Context {
+        object: Arc::new(object()),
+        client: Writes::new(server.client(), Arc::new(allowed.into_iter().collect()), fence).client(),
+        clock: Clock::system(),
+        failures: 0,
+        cancellation: CancellationToken::new(),
+    };
+    let result = Planning(deleter).reconcile(&context).await;
+    (server.requests(), result.err().map(|error| error.class()))
+}
+
+fn declared() -> Vec<Permission> {
+    Planning(Deleter { groups: Vec::new(), status: status(0) }).permissions()
+}
+
+fn set(requests: &[&str]) -> BTreeSet<String> {
+    requests.iter().map(|request| (*request).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_group_begins_only_if_all_of_the_last_succeeded() {
+    let groups = vec![vec!["a"], vec!["b", "locked"], vec!["c"]];
+    let deleter = Deleter { groups, status: status(3) };
+    let (requests, error) = reconcile(deleter, declared(), Fence::open(Clock::system())).await;
+    assert_eq!(requests, set(&["DELETE a", "DELETE b", "DELETE locked"]));
+    assert_eq!(error, Some(Class::Transient));
+}
+
+#[tokio::test]
+async fn a_status_that_is_there_already_is_not_written() {
+    let same = Deleter { groups: Vec::new(), status: status(3) };
+    assert_eq!(reconcile(same, declared(), Fence::open(Clock::system())).await, (set(&[]), None));
+    let other = Deleter { groups: Vec::new(), status: status(4) };
+    assert_eq!(reconcile(other, declared(), Fence::open(Clock::system())).await, (set(&["PUT status"]), None));
+}
+
+#[tokio::test]
+async fn what_no_step_declared_is_not_sent() {
+    let allowed = declared().into_iter().filter(|permission| permission.verb != Verb::Delete).collect();
+    let deleter = Deleter { groups: vec![vec!["a"]], status: status(3) };
+    let (requests, error) = reconcile(deleter, allowed, Fence::open(Clock::system())).await;
+    assert_eq!((requests, error), (set(&[]), Some(Class::Terminal)));
+}
+
+#[tokio::test]
+async fn nothing_is_sent_behind_a_closed_fence() {
+    let deleter = Deleter { groups: vec![vec!["a"]], status: status(4) };
+    let (requests, error) = reconcile(deleter, declared(), Fence::closed(Clock::system())).await;
+    assert_eq!((requests, error), (set(&[]), Some(Class::Transient)));
+}
