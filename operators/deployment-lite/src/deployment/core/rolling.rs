@@ -179,6 +179,24 @@ mod tests {
     }
 
     #[test]
+    fn a_report_from_before_a_shrinking_counts_no_more_than_was_asked() {
+        let deployment = deployment(10, "3", "2");
+        let mut old = unseen(replica_set(&deployment, "old", FORMER, 8, 10));
+        let new = replica_set(&deployment, "new", "web:2", 5, 3);
+        assert_eq!(next(&deployment, vec![old.clone(), new.clone()]), [("old".to_owned(), 5)], "8 + 3 − 8 to spare");
+        old.status.as_mut().unwrap().available_replicas = 8;
+        assert_eq!(next(&deployment, vec![old, new]), [("old".to_owned(), 5)]);
+    }
+
+    #[test]
+    fn pods_that_do_not_serve_stay_while_the_new_ones_do_not_serve_either() {
+        let deployment = deployment(10, "3", "2");
+        let old = replica_set(&deployment, "old", FORMER, 8, 6);
+        let new = replica_set(&deployment, "new", "web:2", 5, 0);
+        assert_eq!(next(&deployment, vec![old, new]), []);
+    }
+
+    #[test]
     fn a_smaller_size_takes_from_the_current_set() {
         let deployment = deployment(2, "25%", "25%");
         assert_eq!(next(&deployment, vec![ready_set(&deployment, "new", 5)]), [("new".to_owned(), 2)]);
