@@ -33,8 +33,8 @@ pub use self::record::{Node, Record};
 pub use self::up::{UpOptions, up};
 
 use self::private_docker::PrivateDocker;
+use crate::paths;
 use crate::tools::{self, Tool};
-use crate::{paths, process};
 
 /// The name of the cluster if none is given.
 pub const DEFAULT_NAME: &str = "operator-lite";
@@ -141,17 +141,8 @@ impl Cluster {
     }
 }
 
-/// kubectl from `PATH` if it is of the cluster's version, else our own.
 fn kubectl_program() -> Result<PathBuf> {
-    if let Some(path) = process::find_program("kubectl") {
-        let mut command = Command::new(&path);
-        command.args(["version", "--client", "--output", "json"]);
-        let text = process::output("ask kubectl for its version", &mut command, std::time::Duration::from_secs(10));
-        if text.is_ok_and(|text| text.contains(&format!("\"gitVersion\": \"{}\"", tools::KUBERNETES_VERSION))) {
-            return Ok(path);
-        }
-    }
-    Ok(tools::ensure(&[Tool::Kubectl])?.path("kubectl")?.to_path_buf())
+    Ok(tools::find_or_ensure(Tool::Kubectl)?.path("kubectl")?.to_path_buf())
 }
 
 /// Verbs that this program calls itself by; none of them is for users.

@@ -8,13 +8,19 @@ mod catalogue;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 
 pub use self::catalogue::Tool;
+use crate::process;
 
 /// The version of Kubernetes that all programs of the `kubernetes` set are.
 pub const KUBERNETES_VERSION: &str = "v1.37.0";
+
+/// The version of kind that its set pins.
+const KIND_VERSION: &str = "v0.33.0";
 
 /// Where the programs asked for lie.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +48,42 @@ pub fn ensure(tools: &[Tool]) -> Result<ToolBox> {
     Ok(ToolBox { programs })
 }
 
+/// The same, but takes kind and kubectl from `PATH` where they are of exactly the pinned version.
+///
+/// So a machine with Docker and a registry needs no Go.
+pub fn find_or_ensure(tool: Tool) -> Result<ToolBox> {
+    let (arguments, expected): (&[&str], String) = match tool {
+        Tool::Kind => (&["version"], format!("kind {KIND_VERSION} ")),
+        Tool::Kubectl => {
+            (&["version", "--client", "--output", "json"], format!("\"gitVersion\": \"{KUBERNETES_VERSION}\""))
+        }
+        _ => return ensure(&[tool]),
+    };
+    if let Some(program) = process::find_program(tool.name()) {
+        let mut command = Command::new(&program);
+        command.args(arguments);
+        let said = process::output("ask a program for its version", &mut command, Duration::from_secs(10));
+        if said.is_ok_and(|text| text.contains(&expected)) {
+            return Ok(ToolBox { programs: BTreeMap::from([(tool.name(), program)]) });
+        }
+    }
+    ensure(&[tool])
+}
+
 /// A file of a module that a set pins, from Go's module cache.
 pub fn module_folder(set: &str, module: &str) -> Result<PathBuf> {
     build::Builder::new()?.module_folder(set, module)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_versions_named_here_are_the_pinned_ones() {
+        let sets = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster-tools");
+        let module = |set: &str| std::fs::read_to_string(sets.join(set).join("go.mod")).expect("go.mod");
+        assert!(module("kind").contains(&format!("require sigs.k8s.io/kind {KIND_VERSION}\n")));
+        assert!(module("kubernetes").contains(&format!("require k8s.io/kubernetes {KUBERNETES_VERSION}\n")));
+    }
 }

@@ -111,7 +111,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 fn logs(cluster: &Cluster) -> Result<()> {
     let record = cluster.record("collecting logs")?;
     let folder = paths::cluster(&record.name)?.join("logs");
-    let tools = tools::ensure(&[Tool::Kind])?;
+    let tools = tools::find_or_ensure(Tool::Kind)?;
     kind::export_logs(record, &cluster.docker, &tools, &folder)?;
     println!("{}", folder.display());
     Ok(())

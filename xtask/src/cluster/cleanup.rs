@@ -36,7 +36,17 @@ pub fn down(name: &str, purge: bool) -> Result<()> {
 pub(super) fn remove_interrupted(name: &str) -> Result<()> {
     forward::stop(name)?;
     let private = PrivateDocker::new()?;
-    if private.first_process().is_some() && private.client().answers() {
+    let is_in_private = Record::read(name).is_some_and(|record| record.is_private);
+    if is_in_private && private.has_store() && !private.answers() {
+        // After a reboot, say: what a dead daemon still knows of would come back with its next start.
+        let _lock = Lock::of_private_docker()?;
+        if let Err(error) = private.ensure() {
+            progress::say(format!("{error:#}; its image store is removed instead"));
+            private.stop()?;
+            private.purge()?;
+        }
+    }
+    if private.answers() {
         remove_containers(&private.client(), name)?;
     }
     let user = Docker::of_user();
@@ -49,6 +59,18 @@ pub(super) fn remove_interrupted(name: &str) -> Result<()> {
         fs::remove_dir_all(&folder).with_context(|| format!("failed to remove {}", folder.display()))?;
     }
     Ok(())
+}
+
+/// Removes from a daemon of ours every cluster that has no record, and what is left of the one about to be made.
+pub(super) fn remove_forgotten(docker: &Docker, name: &str) -> Result<()> {
+    let known: Vec<String> =
+        Record::all().into_iter().map(|record| record.name).filter(|known| known != name).collect();
+    for cluster in docker.clusters()? {
+        if !known.contains(&cluster) {
+            remove_containers(docker, &cluster)?;
+        }
+    }
+    remove_containers(docker, name)
 }
 
 fn remove_containers(docker: &Docker, name: &str) -> Result<()> {

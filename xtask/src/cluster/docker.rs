@@ -1,5 +1,6 @@
 //! The Docker daemon a cluster lives in, through its command line client.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -97,6 +98,14 @@ impl Docker {
         let filter = format!("label=io.x-k8s.kind.cluster={cluster}");
         let arguments = ["ps", "--all", "--filter", &filter, "--format", "{{.Names}}"];
         Ok(self.output("list containers", &arguments)?.lines().map(str::to_owned).collect())
+    }
+
+    /// Names of the clusters that kind made containers for.
+    pub fn clusters(&self) -> Result<BTreeSet<String>> {
+        let label = "io.x-k8s.kind.cluster";
+        let (filter, format) = (format!("label={label}"), format!("{{{{.Label \"{label}\"}}}}"));
+        let text = self.output("list clusters", &["ps", "--all", "--filter", &filter, "--format", &format])?;
+        Ok(text.lines().map(str::to_owned).collect())
     }
 
     /// Whether a network of this name exists.

@@ -68,10 +68,22 @@ impl PrivateDocker {
         Ok(PathBuf::from(format!("/proc/{}/ns/net", first.id)))
     }
 
+    /// Whether the daemon runs and answers.
+    #[must_use]
+    pub fn answers(&self) -> bool {
+        self.first_process().is_some() && self.client().answers()
+    }
+
+    /// Whether a daemon has ever kept anything here.
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        self.store.exists()
+    }
+
     /// Installs what is missing and starts the daemon unless it answers.
     pub fn ensure(&self) -> Result<Docker> {
         let client = self.client();
-        if self.first_process().is_some() && client.answers() {
+        if self.answers() {
             return Ok(client);
         }
         packages::ensure(PACKAGES)?;

@@ -79,6 +79,7 @@ fn prepare(name: &str) -> Result<(Docker, bool, String)> {
             let lock = Lock::of_private_docker()?;
             note_start(name)?;
             let docker = PrivateDocker::new()?.ensure()?;
+            cleanup::remove_forgotten(&docker, name)?;
             drop(lock);
             let image = node_image::ensure(&docker)?;
             Ok((docker, true, image))
@@ -104,7 +105,7 @@ fn note_start(name: &str) -> Result<()> {
 }
 
 fn create(options: &UpOptions, docker: &Docker, is_private: bool, image: String) -> Result<Cluster> {
-    let tools = tools::ensure(&[Tool::Kind])?;
+    let tools = tools::find_or_ensure(Tool::Kind)?;
     let network = network::name(&options.name);
     let step = progress::step(format!("creating {} nodes", options.workers + 1));
     paths::make(&paths::cluster(&options.name)?)?;
