@@ -180,12 +180,10 @@ mod tests {
 
     #[test]
     fn a_report_from_before_a_shrinking_counts_no_more_than_was_asked() {
-        let deployment = deployment(10, "3", "2");
-        let mut old = unseen(replica_set(&deployment, "old", FORMER, 8, 10));
-        let new = replica_set(&deployment, "new", "web:2", 5, 3);
-        assert_eq!(next(&deployment, vec![old.clone(), new.clone()]), [("old".to_owned(), 5)], "8 + 3 − 8 to spare");
-        old.status.as_mut().unwrap().available_replicas = 8;
-        assert_eq!(next(&deployment, vec![old, new]), [("old".to_owned(), 5)]);
+        let deployment = deployment(6, "1", "0");
+        let old = replica_set(&deployment, "old", FORMER, 4, 4);
+        let new = unseen(replica_set(&deployment, "new", "web:2", 2, 5));
+        assert_eq!(next(&deployment, vec![old, new]), [], "6 of 6 needed are left");
     }
 
     #[test]
