@@ -9,7 +9,7 @@ mod forward;
 mod health;
 mod kind;
 mod load;
-mod lock;
+pub mod lock;
 mod network;
 mod node;
 mod node_image;

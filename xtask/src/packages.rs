@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::cluster::lock::Lock;
 use crate::{paths, process, progress};
 
 /// Debian asks this script whether a service may be started; 101 means no.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 const POLICY_ASIDE: &str = "/usr/sbin/policy-rc.d.before-operator-lite";
+const MARK: &str = "# Set by operator-lite's xtask while it installs packages.";
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// A package and a program it brings: if the program is there, the package is not needed.
@@ -26,8 +28,15 @@ pub struct Package {
 
 /// Installs what is missing.
 pub fn ensure(packages: &[Package]) -> Result<()> {
-    let missing: Vec<&str> =
-        packages.iter().filter(|package| process::find_program(package.program).is_none()).map(|p| p.name).collect();
+    if missing(packages).is_empty() && !ServicePolicy::is_left_over() {
+        return Ok(());
+    }
+    let _lock = Lock::wait(&paths::state()?.join("locks/packages"), "Debian packages")?;
+    let is_interrupted = ServicePolicy::is_left_over();
+    let missing = match is_interrupted {
+        true => packages.iter().map(|package| package.name).collect(),
+        false => missing(packages),
+    };
     if missing.is_empty() {
         return Ok(());
     }
@@ -38,8 +47,11 @@ pub fn ensure(packages: &[Package]) -> Result<()> {
     let step = progress::step(format!("installing {list}"));
     let log = paths::logs()?.join("apt.log");
     let _policy = ServicePolicy::set()?;
-    let mut update = apt("update");
-    process::run("fetch the package lists", &mut update, &log, LIMIT)?;
+    if is_interrupted {
+        step.detail("ending an installation that was interrupted");
+        finish_interrupted()?;
+    }
+    process::run("fetch the package lists", &mut apt("update"), &log, LIMIT)?;
     // Newer releases split the client from docker.io.
     let client = missing.contains(&"docker.io") && process::find_program("docker").is_none() && is_known("docker-cli");
     let mut install = apt("install");
@@ -52,10 +64,24 @@ pub fn ensure(packages: &[Package]) -> Result<()> {
     Ok(())
 }
 
+fn missing(packages: &[Package]) -> Vec<&'static str> {
+    packages.iter().filter(|package| process::find_program(package.program).is_none()).map(|p| p.name).collect()
+}
+
+/// Not bound to this process: a package manager that is killed leaves the system half configured.
 fn apt(verb: &str) -> Command {
-    let mut command = process::bound("apt-get");
-    command.arg("-q").arg(verb).env("DEBIAN_FRONTEND", "noninteractive");
+    let mut command = Command::new("apt-get");
+    command.args(["-q", "-o", "DPkg::Lock::Timeout=300", verb]).env("DEBIAN_FRONTEND", "noninteractive");
     command
+}
+
+/// Waits for a package manager that outlived its xtask, and configures what it left.
+fn finish_interrupted() -> Result<()> {
+    process::wait_for("an interrupted installation", Duration::from_secs(300), || {
+        let mut command = Command::new("dpkg");
+        command.args(["--configure", "-a"]).env("DEBIAN_FRONTEND", "noninteractive");
+        process::output("configure packages", &mut command, LIMIT).map(drop).map_err(|error| error.to_string())
+    })
 }
 
 fn is_known(package: &str) -> bool {
@@ -75,14 +101,17 @@ fn disable_services() {
 struct ServicePolicy;
 
 impl ServicePolicy {
+    fn is_left_over() -> bool {
+        fs::read_to_string(POLICY).is_ok_and(|text| text.contains(MARK))
+    }
+
     fn set() -> Result<Self> {
         let context = || format!("failed to keep Debian from starting services by {POLICY}");
-        // A file aside is the machine's own, left by a run that was killed: keep it.
-        if Path::new(POLICY).exists() && !Path::new(POLICY_ASIDE).exists() {
+        // Ours, left by a run that was killed, is not kept for later.
+        if Path::new(POLICY).exists() && !Self::is_left_over() {
             fs::rename(POLICY, POLICY_ASIDE).with_context(context)?;
         }
-        fs::write(POLICY, "#!/bin/sh\n# Set by operator-lite's xtask while it installs packages.\nexit 101\n")
-            .with_context(context)?;
+        fs::write(POLICY, format!("#!/bin/sh\n{MARK}\nexit 101\n")).with_context(context)?;
         fs::set_permissions(POLICY, fs::Permissions::from_mode(0o755)).with_context(context)?;
         Ok(Self)
     }
