@@ -10,6 +10,7 @@ mod health;
 mod kind;
 mod load;
 pub mod lock;
+mod loop_device;
 mod network;
 mod node;
 mod node_image;

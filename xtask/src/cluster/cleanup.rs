@@ -8,7 +8,7 @@ use super::docker::Docker;
 use super::lock::Lock;
 use super::private_docker::PrivateDocker;
 use super::record::Record;
-use super::{forward, network, node_image, sysctl};
+use super::{forward, loop_device, network, node_image, sysctl};
 use crate::{paths, progress};
 
 /// Takes a cluster down; `purge` also removes what is kept to make the next `up` quick.
@@ -19,6 +19,7 @@ pub fn down(name: &str, purge: bool) -> Result<()> {
     let is_last = end_private_docker()?;
     step.done();
     if is_last {
+        loop_device::detach_forgotten()?;
         sysctl::restore()?;
     }
     if purge {

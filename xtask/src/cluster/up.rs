@@ -9,7 +9,7 @@ use super::lock::Lock;
 use super::private_docker::PrivateDocker;
 use super::record::Record;
 use super::situation::{self, Situation};
-use super::{Cluster, DEFAULT_NAME, cleanup, forward, health, kind, network, node, node_image, sysctl};
+use super::{Cluster, DEFAULT_NAME, cleanup, forward, health, kind, loop_device, network, node, node_image, sysctl};
 use crate::tools::{self, Tool};
 use crate::{paths, progress};
 
@@ -38,6 +38,7 @@ pub fn up(options: &UpOptions) -> Result<Cluster> {
         return revive(record, options);
     }
     cleanup::remove_interrupted(&options.name)?;
+    loop_device::note()?;
     let (docker, is_private, image) = prepare(&options.name)?;
     create(options, &docker, is_private, image)
 }
