@@ -1,7 +1,7 @@
 //! Watches and the caches that they fill.
 //!
 //! A [`Watch`] is a typed handle: one kind, one cache, one stream of changes, shared by everybody who holds the handle.
-//! It may be created before there is a client; [`Watch::run`] then lists and watches until it is cancelled. Reads are
+//! It may be created before there is a client; [`AnyWatch::run`] then lists and watches until it is cancelled. Reads are
 //! sorted by key, so that no decision depends on the order of a hash map.
 
 mod reflector;

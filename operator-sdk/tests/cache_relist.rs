@@ -1,6 +1,8 @@
 //! A cache follows the server through gaps: an expired revision leads to a new list, and what was deleted meanwhile is
 //! reported (H4, H12).
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic what is wrong")]
+
 use std::{
     collections::VecDeque,
     convert::Infallible,

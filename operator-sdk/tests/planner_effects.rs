@@ -1,6 +1,8 @@
 //! What reaches the API server: only what a step declared, only while the fence is open, group after group, and no status
 //! that is there already.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic what is wrong")]
+
 use std::{
     collections::BTreeSet,
     convert::Infallible,
