@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use kube::Api;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 
@@ -50,6 +50,15 @@ pub fn new_version() -> Value {
 /// It is refused.
 pub async fn create(cluster: &Cluster, namespace: &str, object: &Value) -> Result<()> {
     api(cluster, namespace).create(&PostParams::default(), &serde_json::from_value(object.clone())?).await?;
+    Ok(())
+}
+
+/// Deletes a LiteDeployment; what it owns goes later.
+///
+/// # Errors
+/// There is none of this name.
+pub async fn delete(cluster: &Cluster, namespace: &str, name: &str) -> Result<()> {
+    api(cluster, namespace).delete(name, &DeleteParams::default()).await?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::Api;
-use kube::api::{ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
@@ -62,6 +62,15 @@ pub async fn start(cluster: &Cluster, namespace: &str, name: &str, node: &str, c
 /// It is refused.
 pub async fn create(cluster: &Cluster, namespace: &str, pod: &Value) -> Result<()> {
     pods(cluster, namespace).create(&PostParams::default(), &serde_json::from_value(pod.clone())?).await?;
+    Ok(())
+}
+
+/// Asks for the deletion of a pod.
+///
+/// # Errors
+/// There is none of this name.
+pub async fn delete(cluster: &Cluster, namespace: &str, name: &str) -> Result<()> {
+    pods(cluster, namespace).delete(name, &DeleteParams::default()).await?;
     Ok(())
 }
 

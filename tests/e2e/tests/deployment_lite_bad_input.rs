@@ -62,7 +62,7 @@ async fn refused(purpose: &str, field: &str, spoil: impl FnOnce(&mut Value)) -> 
         let mut object = lite_deployment::web("web", 0);
         let good = apply(&cluster, &namespace, &object).await?;
         ensure!(good.status.success(), "the object is refused before it is spoilt: {}", good.stderr);
-        lite_deployment::api(&cluster, &namespace).delete("web", &kube::api::DeleteParams::default()).await?;
+        lite_deployment::delete(&cluster, &namespace, "web").await?;
         spoil(&mut object);
         object["metadata"]["name"] = json!("spoilt");
         let output = apply(&cluster, &namespace, &object).await?;

@@ -8,7 +8,6 @@ use e2e::requests::RequestCounter;
 use e2e::rollout::Observer;
 use e2e::wait::{self, Seen};
 use e2e::{lite_deployment, namespace, node, pod, reach};
-use kube::api::DeleteParams;
 use serde_json::json;
 
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -55,7 +54,7 @@ async fn a_deleted_pod_is_replaced_within_five_seconds() -> Result<()> {
         let known: BTreeSet<&str> = before.iter().map(pod::name).collect();
 
         let started = Instant::now();
-        pod::pods(&cluster, &namespace).delete(pod::name(&before[0]), &DeleteParams::default()).await?;
+        pod::delete(&cluster, &namespace, pod::name(&before[0])).await?;
         let replacement = wait::until("a new pod in its place", REPLACE_LIMIT, async || {
             let pods = pod::list(&cluster, &namespace, "app=web").await?;
             let new = pods.iter().find(|pod| !known.contains(pod::name(pod)) && pod::is_ready(pod));

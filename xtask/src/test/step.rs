@@ -58,7 +58,7 @@ impl Steps {
     pub fn command(&mut self, what: &str, command: &mut Command, limit: Duration) {
         match self.fresh_log(what) {
             Ok(log) => {
-                self.check(what, || process::run(what, command, &log, limit));
+                self.check(what, || process::run(&format!("pass {what}"), command, &log, limit));
             }
             Err(error) => self.fail(what, &format!("{error:#}")),
         }
@@ -68,7 +68,7 @@ impl Steps {
     pub fn tests(&mut self, what: &str, command: &mut Command, limit: Duration) {
         let step = progress::step(what);
         let result = self.fresh_log(what).map(|log| {
-            let ended = process::run(what, command, &log, limit);
+            let ended = process::run(&format!("pass {what}"), command, &log, limit);
             (log, ended)
         });
         let (log, ended) = match result {
