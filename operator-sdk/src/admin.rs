@@ -11,8 +11,6 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-use crate::telemetry::Metrics;
-
 /// A question with a name: `Ok` if all is well, else what is wrong.
 pub struct Check {
     name: String,
@@ -33,14 +31,19 @@ impl fmt::Debug for Check {
 }
 
 /// What the server shows.
-#[derive(Debug)]
 pub struct Admin {
     /// All must pass, or the process is to be restarted.
     pub live: Vec<Check>,
     /// All must pass before the process counts as ready.
     pub ready: Vec<Check>,
-    /// Behind `/metrics`.
-    pub metrics: Arc<Metrics>,
+    /// The text behind `/metrics`.
+    pub metrics: Box<dyn Fn() -> Result<String, fmt::Error> + Send + Sync>,
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Admin").field("live", &self.live).field("ready", &self.ready).finish_non_exhaustive()
+    }
 }
 
 /// The port is taken, or may not be used.
@@ -79,7 +82,7 @@ async fn ready(State(admin): State<Arc<Admin>>, RawQuery(query): RawQuery) -> im
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     let content_type = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
-    match admin.metrics.text() {
+    match (admin.metrics)() {
         Ok(text) => (StatusCode::OK, content_type, text),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, content_type, error.to_string()),
     }

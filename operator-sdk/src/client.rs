@@ -7,14 +7,12 @@
 #![expect(clippy::disallowed_methods, reason = "this is the module that writes")]
 
 mod connect;
-mod error;
 mod fence;
 mod journal;
 
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 pub use connect::{ConnectError, connect};
-pub use error::RequestError;
 pub use fence::Fence;
 pub use journal::{Journal, Written};
 use kube::{
@@ -24,6 +22,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
+    error::RequestError,
     object::{Key, Object, Target},
     permission::{Permission, Verb},
 };
@@ -207,7 +206,7 @@ impl Client {
         match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(source)) => Err(RequestError::Failed { permission, key: key.clone(), source: Box::new(source) }),
-            Err(_) => Err(RequestError::TimedOut { permission, key: key.clone() }),
+            Err(_) => Err(RequestError::TimedOut { permission, key: key.clone(), timeout: REQUEST_TIMEOUT }),
         }
     }
 }

@@ -1,17 +1,21 @@
 //! One kind's loop: changes fill a queue, workers reconcile, outcomes say when to look again.
 
 mod hold;
+mod metrics;
 
 use std::{collections::BTreeMap, fmt, panic, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use hold::{Holds, Verdict};
 use kube::Resource;
+pub use metrics::ControllerMetrics;
+use metrics::End;
 use tokio::task::{self, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info_span, warn};
 
 use crate::{
+    backoff::Backoff,
     cache::{AnyWatch, Change, Watch},
     client::{Journal, Writes},
     clock::{BootTime, Clock},
@@ -19,9 +23,8 @@ use crate::{
     object::{Key, Object, Uid},
     permission::{Permission, Verb},
     plan::{Planner, Planning},
-    queue::{Backoff, Queue, Retry},
+    queue::{Queue, Retry},
     reconcile::{Context, Outcome, Reconciler},
-    telemetry::{ControllerLabel, Metrics, NameLabel, ResultLabel},
 };
 
 const DEFAULT_CONCURRENCY: usize = 4;
@@ -112,7 +115,7 @@ pub struct Environment {
     /// The time.
     pub clock: Clock,
     /// Where runs are counted.
-    pub metrics: Arc<Metrics>,
+    pub metrics: ControllerMetrics,
     /// Set when the process wants to stop.
     pub cancellation: CancellationToken,
 }
@@ -207,7 +210,7 @@ impl<R: Reconciler> Running<R> {
     fn begin(&mut self, key: Key) {
         let now = self.environment.clock.boot();
         if let Verdict::Hold(again) = self.holds.look(&key, now) {
-            self.environment.metrics.held.get_or_create(&self.label()).inc();
+            self.environment.metrics.count_hold(&self.name);
             self.queue.done(&key, Retry::Hold(again));
             return;
         }
@@ -252,15 +255,12 @@ impl<R: Reconciler> Running<R> {
         };
         let Some((key, began)) = self.keys.remove(&id) else { return };
         let now = self.environment.clock.boot();
-        let metrics = Arc::clone(&self.environment.metrics);
-        let label = self.label();
-        metrics.reconcile_seconds.get_or_create(&label).observe(now.saturating_sub(began).as_secs_f64());
-        let (retry, result) = match ended {
+        let (retry, end) = match ended {
             Ok((_, finished)) => {
                 self.holds.note(&key, finished.journal.take(), now);
                 match finished.result {
-                    Ok(Outcome::Done) => (Retry::No, "success"),
-                    Ok(Outcome::RequeueAfter(delay)) => (Retry::After(delay), "requeue_after"),
+                    Ok(Outcome::Done) => (Retry::No, End::Success),
+                    Ok(Outcome::RequeueAfter(delay)) => (Retry::After(delay), End::RequeueAfter),
                     Err(error) => {
                         let class = error.class();
                         let retry = if class == Class::Terminal { Retry::No } else { Retry::Backoff };
@@ -271,33 +271,22 @@ impl<R: Reconciler> Running<R> {
                         } else {
                             warn!(controller = %self.name, object = %key, %error, ?class, failures, "reconcile failed");
                         }
-                        metrics.reconcile_errors.get_or_create(&label).inc();
-                        (retry, "error")
+                        (retry, End::Error)
                     }
                 }
             }
             Err(failure) => {
                 let panic = failure.try_into_panic().map(panic_message).unwrap_or_else(|error| error.to_string());
                 error!(controller = %self.name, object = %key, panic, "reconcile panicked");
-                metrics.reconcile_panics.get_or_create(&label).inc();
-                (Retry::Backoff, "error")
+                (Retry::Backoff, End::Panic)
             }
         };
-        let result = ResultLabel { controller: self.name.clone(), result };
-        metrics.reconciles.get_or_create(&result).inc();
+        self.environment.metrics.count_run(&self.name, end, now.saturating_sub(began));
         self.queue.done(&key, retry);
     }
 
     fn show(&self) {
-        let metrics = &self.environment.metrics;
-        let running = i64::try_from(self.runs.len()).unwrap_or(i64::MAX);
-        metrics.active_workers.get_or_create(&self.label()).set(running);
-        let depth = i64::try_from(self.queue.depth()).unwrap_or(i64::MAX);
-        metrics.queue_depth.get_or_create(&NameLabel { name: self.name.clone() }).set(depth);
-    }
-
-    fn label(&self) -> ControllerLabel {
-        ControllerLabel { controller: self.name.clone() }
+        self.environment.metrics.show(&self.name, self.runs.len(), self.queue.depth());
     }
 }
 

@@ -1,8 +1,10 @@
 //! What can go wrong in a reconcile, and what the framework does about it.
 
+mod request;
+
 use std::error::Error as StdError;
 
-use crate::client::RequestError;
+pub use request::RequestError;
 
 /// The result of an author's code.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

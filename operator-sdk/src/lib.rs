@@ -6,6 +6,7 @@
 //! needs, printed from the code ([`crd`], [`permission`], [`manifest`]). [`Operator`] puts it together.
 
 pub mod admin;
+pub mod backoff;
 pub mod cache;
 pub mod client;
 pub mod clock;

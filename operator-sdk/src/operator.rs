@@ -1,6 +1,7 @@
 //! An operator: watches and controllers, put together, and the command line round them.
 
 mod command;
+mod metrics;
 mod preflight;
 mod process;
 

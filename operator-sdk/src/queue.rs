@@ -3,7 +3,6 @@
 //! [`State`] is the whole logic, a pure state machine that is told the time; [`Queue`] is the async shell that wakes
 //! workers. Priorities, ageing and an overall rate limit are not here yet.
 
-mod backoff;
 mod state;
 
 use std::{
@@ -11,11 +10,10 @@ use std::{
     time::Duration,
 };
 
-pub use backoff::Backoff;
 pub use state::{Next, Retry, State};
 use tokio::sync::Notify;
 
-use crate::{clock::Clock, object::Key};
+use crate::{backoff::Backoff, clock::Clock, object::Key};
 
 /// A shared queue of keys. Cheap to clone.
 ///

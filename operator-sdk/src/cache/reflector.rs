@@ -13,7 +13,7 @@ use kube::{
 use tracing::{debug, warn};
 
 use super::{Shared, list_revision};
-use crate::{object::Object, queue::Backoff};
+use crate::{backoff::Backoff, object::Object};
 
 /// Objects a page of a list. The server's own tools use the same.
 const PAGE_SIZE: u32 = 500;

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use super::{
     Operator,
     command::RunOptions,
+    metrics::Metrics,
     preflight::{self, Need, PreflightError},
 };
 use crate::{
@@ -25,12 +26,10 @@ use crate::{
     leader::{Election, Heartbeat, Options, Phase, TimingError},
     manifest::lease_permissions,
     permission::Verb,
-    telemetry::{Metrics, NameLabel},
 };
 
 /// A runtime without a sign of life for so long is not alive.
 const HUNG_AFTER: Duration = Duration::from_secs(30);
-const SHOW_PERIOD: Duration = Duration::from_secs(1);
 
 /// Why the process ended with an error.
 #[derive(Debug, thiserror::Error)]
@@ -60,9 +59,8 @@ pub(super) async fn run(operator: Operator, options: RunOptions) -> Result<(), P
     let listener = admin::listen(options.admin_address).await?;
     let client = connect(options.kubeconfig.as_deref()).await?;
 
-    let metrics = Arc::new(Metrics::default());
-    metrics.start_time.set(clock.wall().as_millisecond() as f64 / 1000.0);
-    operator.controllers.iter().for_each(|controller| metrics.announce(&controller.name()));
+    let metrics = Arc::new(Metrics::new(clock.wall().as_millisecond() as f64 / 1000.0));
+    operator.controllers.iter().for_each(|controller| metrics.controllers.announce(&controller.name()));
     let heartbeat = Heartbeat::new(clock.clone());
     let mut background = JoinSet::new();
     background.spawn(heartbeat.clone().run());
@@ -77,31 +75,24 @@ pub(super) async fn run(operator: Operator, options: RunOptions) -> Result<(), P
     for watch in &operator.watches {
         background.spawn(Arc::clone(watch).run(client.clone()));
     }
-    background.spawn(show(operator.watches.clone(), Arc::clone(&metrics)));
+    background.spawn(Arc::clone(&metrics).follow(operator.watches.clone()));
 
     let fence = if options.leader_elect { Fence::closed(clock.clone()) } else { Fence::open(clock.clone()) };
     let environment = Environment {
         writes: Writes::new(client, Arc::new(operator.permissions().into_iter().collect()), fence.clone()),
         clock: clock.clone(),
-        metrics: Arc::clone(&metrics),
+        metrics: metrics.controllers.clone(),
         cancellation: CancellationToken::new(),
     };
     let cancellation = environment.cancellation.clone();
-    let name = operator.name;
-    let work = work(
-        operator,
-        environment,
-        &options,
-        Options {
-            namespace: options.leader_election_namespace.clone(),
-            name: name.to_owned(),
-            identity: format!("{}_{:016x}", options.pod_name, rand::random::<u64>()),
-            timing,
-            kubeconfig: options.kubeconfig.clone(),
-        },
-        fence,
-        heartbeat,
-    );
+    let election = options.leader_elect.then(|| Options {
+        namespace: options.leader_election_namespace.clone(),
+        name: operator.name.to_owned(),
+        identity: format!("{}_{:016x}", options.pod_name, rand::random::<u64>()),
+        timing,
+        kubeconfig: options.kubeconfig.clone(),
+    });
+    let work = Work { operator, environment, election, fence, heartbeat, metrics }.run();
     tokio::pin!(work);
     tokio::select! {
         ended = &mut work => return ended,
@@ -112,58 +103,67 @@ pub(super) async fn run(operator: Operator, options: RunOptions) -> Result<(), P
     work.await
 }
 
-/// Waits for caches and for the leadership, works, and gives the leadership back.
-async fn work(
+/// What the process is there for, and what it stands on.
+struct Work {
     operator: Operator,
     environment: Environment,
-    options: &RunOptions,
-    election: Options,
+    /// `None`: this process shares its work with nobody.
+    election: Option<Options>,
     fence: Fence,
     heartbeat: Heartbeat,
-) -> Result<(), ProcessError> {
-    let cancellation = environment.cancellation.clone();
-    let watches = operator.watches.clone();
-    // A standby has its caches full before it stands for election.
-    tokio::select! {
-        () = all(&watches, |watch| watch.is_synced()) => info!("caches are full"),
-        () = cancellation.cancelled() => return Ok(()),
-    }
-    let metrics = Arc::clone(&environment.metrics);
-    let leading = metrics.is_leader.get_or_create(&NameLabel { name: election.name.clone() }).clone();
-    leading.set(0);
-    if !options.leader_elect {
-        join_all(operator.controllers.into_iter().map(|controller| controller.run(environment.clone()))).await;
-        return Ok(());
-    }
-    let election = Election::start(election, environment.clock.clone(), fence, heartbeat)?;
-    let phase = election.phase();
-    tokio::select! {
-        () = reached(phase.clone(), Phase::Leading) => {}
-        () = cancellation.cancelled() => {
-            election.release().await;
-            return Ok(());
-        }
-    }
-    let guarded = async {
-        // The former leader's last writes must be visible before anything is decided on them.
-        let lists: Vec<u64> = watches.iter().map(|watch| watch.relist()).collect();
-        let numbered: Vec<_> = watches.iter().cloned().zip(lists).collect();
+    metrics: Arc<Metrics>,
+}
+
+impl Work {
+    /// Waits for caches and for the leadership, works, and gives the leadership back.
+    async fn run(self) -> Result<(), ProcessError> {
+        let Self { operator, environment, election, fence, heartbeat, metrics } = self;
+        let cancellation = environment.cancellation.clone();
+        let watches = operator.watches.clone();
+        // A standby has its caches full before it stands for election.
         tokio::select! {
-            () = join_numbered(&numbered) => {}
-            () = cancellation.cancelled() => return,
+            () = all(&watches, |watch| watch.is_synced()) => info!("caches are full"),
+            () = cancellation.cancelled() => return Ok(()),
         }
-        leading.set(1);
-        info!("workers start");
-        join_all(operator.controllers.into_iter().map(|controller| controller.run(environment.clone()))).await;
-    };
-    tokio::select! {
-        () = guarded => {}
-        // Dropping the work aborts what is under way; the fence is closed already.
-        () = reached(phase, Phase::Lost) => return Err(ProcessError::LostLeadership),
+        let run_controllers = |environment: Environment| {
+            join_all(operator.controllers.into_iter().map(move |controller| controller.run(environment.clone())))
+        };
+        let Some(options) = election else {
+            run_controllers(environment).await;
+            return Ok(());
+        };
+        let lease = options.name.clone();
+        metrics.set_leader(&lease, false);
+        let election = Election::start(options, environment.clock.clone(), fence, heartbeat)?;
+        let phase = election.phase();
+        tokio::select! {
+            () = reached(phase.clone(), Phase::Leading) => {}
+            () = reached(phase.clone(), Phase::Lost) => return Err(ProcessError::LostLeadership),
+            () = cancellation.cancelled() => {
+                election.release().await;
+                return Ok(());
+            }
+        }
+        let guarded = async {
+            // The former leader's last writes must be visible before anything is decided on them.
+            let lists: Vec<_> = watches.iter().map(|watch| (Arc::clone(watch), watch.relist())).collect();
+            tokio::select! {
+                () = all_relisted(&lists) => {}
+                () = cancellation.cancelled() => return,
+            }
+            metrics.set_leader(&lease, true);
+            info!("workers start");
+            run_controllers(environment).await;
+        };
+        tokio::select! {
+            () = guarded => {}
+            // Dropping the work aborts what is under way; the fence is closed already.
+            () = reached(phase, Phase::Lost) => return Err(ProcessError::LostLeadership),
+        }
+        metrics.set_leader(&lease, false);
+        election.release().await;
+        Ok(())
     }
-    leading.set(0);
-    election.release().await;
-    Ok(())
 }
 
 /// Completes once the election has come to `wanted`, or to an end that cannot lead there.
@@ -186,7 +186,7 @@ async fn all(watches: &[Arc<dyn AnyWatch>], question: impl Fn(&dyn AnyWatch) -> 
 }
 
 /// Completes once every watch has stored the list that was asked of it.
-async fn join_numbered(lists: &[(Arc<dyn AnyWatch>, u64)]) {
+async fn all_relisted(lists: &[(Arc<dyn AnyWatch>, u64)]) {
     for (watch, number) in lists {
         all(std::slice::from_ref(watch), |watch| watch.relisted(*number)).await;
     }
@@ -204,10 +204,11 @@ fn probes(operator: &Operator, heartbeat: &Heartbeat, metrics: &Arc<Metrics>) ->
             watch.is_synced().then_some(()).ok_or_else(|| "not listed yet".to_owned())
         })
     };
+    let metrics = Arc::clone(metrics);
     Admin {
         live: vec![Check::new("runtime", is_alive)],
         ready: operator.watches.iter().map(synced).collect(),
-        metrics: Arc::clone(metrics),
+        metrics: Box::new(move || metrics.text()),
     }
 }
 
@@ -222,15 +223,4 @@ fn needs(operator: &Operator, options: &RunOptions) -> Vec<Need> {
         }));
     }
     needs
-}
-
-/// Copies what the watches count into the metrics.
-async fn show(watches: Vec<Arc<dyn AnyWatch>>, metrics: Arc<Metrics>) {
-    loop {
-        for watch in &watches {
-            let restarts = i64::try_from(watch.restarts()).unwrap_or(i64::MAX);
-            metrics.watch_restarts.get_or_create(&NameLabel { name: watch.resource() }).set(restarts);
-        }
-        tokio::time::sleep(SHOW_PERIOD).await;
-    }
 }

@@ -7,8 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::Backoff;
-use crate::clock::BootTime;
+use crate::{backoff::Backoff, clock::BootTime};
 
 /// What a finished run asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

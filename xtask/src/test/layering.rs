@@ -32,15 +32,15 @@ const IMPURE_NAMES: [&str; 13] = [
 
 /// The modules of the SDK in layers; one may name those of its own layer and of the layers before it.
 const SDK_LAYERS: [&[&str]; 5] = [
-    &["object", "error", "clock"],
+    &["object", "error", "clock", "permission", "backoff", "selector"],
     &["client"],
-    &["cache", "finalizer", "condition", "event", "leader", "intent"],
-    &["queue", "controller", "reconcile"],
+    &["cache", "finalizer", "condition", "event", "leader", "intent", "owner"],
+    &["queue", "controller", "reconcile", "plan"],
     &["operator"],
 ];
 
 /// Modules of the SDK that only `operator` wires.
-const SDK_LEAVES: [&str; 3] = ["webhook", "admin", "telemetry"];
+const SDK_LEAVES: [&str; 5] = ["webhook", "admin", "telemetry", "crd", "manifest"];
 
 /// Checks the whole workspace.
 pub fn check() -> Result<()> {
@@ -108,18 +108,53 @@ fn sdk_file(path: &Path, text: &str) -> Vec<String> {
     let module = path.iter().skip_while(|part| *part != "src").nth(1).and_then(|part| part.to_str());
     let Some(from) = module.map(|name| name.trim_end_matches(".rs")) else { return Vec::new() };
     let Some(layer) = layer(from) else { return Vec::new() };
-    code_lines(text)
-        .filter_map(|(number, line)| {
-            let to = line.split("crate::").skip(1).find_map(|rest| {
-                let name: String =
-                    rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
-                let is_above = self::layer(&name).is_some_and(|other| other > layer)
-                    || SDK_LEAVES.contains(&name.as_str()) && from != "operator";
-                (name != from && is_above).then_some(name)
-            })?;
-            Some(format!("{}:{number}: {from} must not name {to}", path.display()))
-        })
-        .collect()
+    let is_above = |name: &str| {
+        self::layer(name).is_some_and(|other| other > layer) || SDK_LEAVES.contains(&name) && from != "operator"
+    };
+    let named = own_modules(text).into_iter().filter(|(_, to)| to != from && is_above(to));
+    named.map(|(number, to)| format!("{}:{number}: {from} must not name {to}", path.display())).collect()
+}
+
+/// The modules of its own crate that a file names, alone or in a group, with line numbers.
+fn own_modules(text: &str) -> Vec<(usize, String)> {
+    let code: Vec<&str> = text.lines().take_while(|line| line.trim() != "#[cfg(test)]").collect();
+    let code: Vec<&str> =
+        code.into_iter().map(|line| if line.trim_start().starts_with("//") { "" } else { line }).collect();
+    let code = code.join("\n");
+    let mut found = Vec::new();
+    for (start, word) in code.match_indices("crate::") {
+        let rest = &code[start + word.len()..];
+        let number = code[..start].matches('\n').count() + 1;
+        let first_word = |text: &str| -> String {
+            text.trim_start().chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
+        };
+        match rest.strip_prefix('{') {
+            Some(group) => found.extend(items(group).into_iter().map(|item| (number, first_word(item)))),
+            None => found.push((number, first_word(rest))),
+        }
+    }
+    found
+}
+
+/// The items of a group of imports, up to the brace that ends it.
+fn items(group: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut items) = (0, 0, Vec::new());
+    for (index, letter) in group.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                items.push(&group[start..index]);
+                break;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                items.push(&group[start..index]);
+                start = index + 1;
+            }
+            _ => {}
+        }
+    }
+    items
 }
 
 fn layer(module: &str) -> Option<usize> {
@@ -206,6 +241,8 @@ mod tests {
     fn a_lower_layer_that_names_a_higher_one_breaks_rule_4() {
         assert_eq!(sdk_file(Path::new("operator-sdk/src/client.rs"), "use crate::queue::Queue;").len(), 1);
         assert_eq!(sdk_file(Path::new("operator-sdk/src/queue/state.rs"), "use crate::admin::Admin;").len(), 1);
+        let group = "use crate::{\n    clock::{Boot, Clock},\n    queue::{Backoff, Queue},\n    admin,\n};";
+        assert_eq!(sdk_file(Path::new("operator-sdk/src/cache/store.rs"), group).len(), 2);
         assert!(sdk_file(Path::new("operator-sdk/src/queue.rs"), "use crate::clock::Clock;").is_empty());
         assert!(sdk_file(Path::new("operator-sdk/src/operator.rs"), "use crate::{admin::Admin};").is_empty());
         assert!(sdk_file(Path::new("operator-sdk/src/client/write.rs"), "use crate::client::Client;").is_empty());

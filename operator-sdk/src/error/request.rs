@@ -1,6 +1,9 @@
 //! Why a request failed, and what that means for the next attempt.
 
-use crate::{client::REQUEST_TIMEOUT, error::Class, object::Key, permission::Permission};
+use std::time::Duration;
+
+use super::Class;
+use crate::{object::Key, permission::Permission};
 
 /// A request that did not succeed. Each variant names what was asked and of which object.
 #[derive(Debug, thiserror::Error)]
@@ -15,13 +18,15 @@ pub enum RequestError {
         /// The client's own error.
         source: Box<kube::Error>,
     },
-    /// No answer within [`REQUEST_TIMEOUT`]; it may have been applied.
-    #[error("failed to {permission} {key}: no answer within {} s", REQUEST_TIMEOUT.as_secs())]
+    /// No answer in time; it may have been applied.
+    #[error("failed to {permission} {key}: no answer within {} s", timeout.as_secs())]
     TimedOut {
         /// What was asked.
         permission: Permission,
         /// Of which object.
         key: Key,
+        /// How long it was waited for.
+        timeout: Duration,
     },
     /// The code asks for something that it did not declare; it was not sent.
     #[error("refused to {permission} {key}: this permission is not declared by any step of the operator")]
