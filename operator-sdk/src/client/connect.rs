@@ -1,6 +1,10 @@
 //! From a kubeconfig, or a pod's own credentials, to a connection.
 
-use std::{path::Path, time::Duration};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use kube::{
     Config,
@@ -22,7 +26,7 @@ pub enum ConnectError {
         source: Box<kube::config::KubeconfigError>,
     },
     /// Neither a kubeconfig nor a pod's credentials were found.
-    #[error("failed to find a cluster: {0}; give --kubeconfig FILE, or run in a pod with a ServiceAccount")]
+    #[error("failed to find a cluster: {}; give --kubeconfig FILE, or run in a pod with a ServiceAccount", first_line(.0))]
     Infer(#[source] Box<kube::config::InferConfigError>),
     /// What was found cannot be used to connect.
     #[error("failed to set up the connection to the API server: {0}; check certificates and keys in the kubeconfig")]
@@ -33,14 +37,25 @@ pub enum ConnectError {
 ///
 /// The credentials come from `kubeconfig`, else from `$KUBECONFIG` or `~/.kube/config`, else from the pod.
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<kube::Client, ConnectError> {
-    let mut config = match kubeconfig {
-        Some(path) => read(path).await?,
+    let mut config = match kubeconfig.map(Path::to_path_buf).or_else(usual_kubeconfig) {
+        Some(path) => read(&path).await?,
         None => Config::infer().await.map_err(|source| ConnectError::Infer(Box::new(source)))?,
     };
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     let builder = ClientBuilder::try_from(config).map_err(|source| ConnectError::Setup(Box::new(source)))?;
     Ok(builder.build())
+}
+
+/// The one file that the environment names, or else the one in the home folder if it is there.
+///
+/// A list of files in `$KUBECONFIG` is left to kube, which merges them.
+fn usual_kubeconfig() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("KUBECONFIG").filter(|named| !named.is_empty()) {
+        let mut paths = std::env::split_paths(&named);
+        return paths.next().filter(|_| paths.next().is_none());
+    }
+    std::env::home_dir().map(|home| home.join(".kube/config")).filter(|path| path.exists())
 }
 
 async fn read(path: &Path) -> Result<Config, ConnectError> {
@@ -50,7 +65,7 @@ async fn read(path: &Path) -> Result<Config, ConnectError> {
 }
 
 /// YAML errors come with a picture of the text, which has no place in a line of ours.
-fn first_line(error: &kube::config::KubeconfigError) -> String {
+fn first_line(error: &impl Error) -> String {
     let text = error.to_string();
     text.lines().next().unwrap_or_default().to_owned()
 }

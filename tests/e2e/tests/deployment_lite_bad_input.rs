@@ -94,7 +94,9 @@ async fn an_unreadable_kubeconfig_is_named() -> Result<()> {
     let garbage = tempfile::NamedTempFile::new()?;
     std::fs::write(garbage.path(), "{ not a kubeconfig")?;
     let output = command::finish(operator()?.arg("run").env("KUBECONFIG", garbage.path()), GIVE_UP_LIMIT).await?;
-    says_in_one_line(&output, &[&garbage.path().display().to_string()])
+    says_in_one_line(&output, &[&garbage.path().display().to_string()])?;
+    let output = command::finish(operator()?.args(["run", "--kubeconfig", missing]), GIVE_UP_LIMIT).await?;
+    says_in_one_line(&output, &[missing, "--kubeconfig"])
 }
 
 #[tokio::test]
