@@ -15,6 +15,7 @@ mod progress;
 mod test;
 mod tools;
 
+use std::io::{Error, ErrorKind};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -54,6 +55,10 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output, such as `head`, has read enough.
+        Err(error) if error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

@@ -1,6 +1,13 @@
 //! The command line that every operator has.
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    ffi::OsString,
+    io::{self, Write, stdout},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 use serde_json::Value;
@@ -139,8 +146,11 @@ fn refuse(name: &str, error: &clap::Error) -> ExitCode {
 }
 
 fn print(text: Result<String, String>) -> Result<(), String> {
-    print!("{}", text?);
-    Ok(())
+    match stdout().write_all(text?.as_bytes()) {
+        // Whoever read it, such as `head`, has read enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("failed to print: {error}")),
+        _ => Ok(()),
+    }
 }
 
 fn definitions(operator: Operator) -> Result<String, String> {

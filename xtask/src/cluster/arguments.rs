@@ -1,5 +1,6 @@
 //! `cargo xtask cluster …` as the user types it.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -118,24 +119,29 @@ fn logs(cluster: &Cluster) -> Result<()> {
 }
 
 fn status(choice: &Choice) -> Result<()> {
+    let mut out = std::io::stdout().lock();
     if let (None, Some(record)) = (&choice.context, Record::read(&choice.name))
         && !record.is_complete
     {
-        println!("cluster     {}, not complete: `cargo xtask cluster up` goes on, `down` removes it", record.name);
+        writeln!(
+            out,
+            "cluster     {}, not complete: `cargo xtask cluster up` goes on, `down` removes it",
+            record.name
+        )?;
         return Ok(());
     }
     let cluster = choice.open()?;
-    println!("cluster     {}", cluster.name());
-    println!("kubeconfig  {}", cluster.kubeconfig().display());
+    writeln!(out, "cluster     {}", cluster.name())?;
+    writeln!(out, "kubeconfig  {}", cluster.kubeconfig().display())?;
     if let Some(record) = &cluster.record {
-        println!("node image  {}", record.image);
-        println!("API server  https://127.0.0.1:{}", record.api_port);
+        writeln!(out, "node image  {}", record.image)?;
+        writeln!(out, "API server  https://127.0.0.1:{}", record.api_port)?;
         if record.is_private {
             let namespace = PrivateDocker::new()?.network_namespace();
             let namespace = namespace.map_or_else(|error| error.to_string(), |path| path.display().to_string());
-            println!("network     private: nsenter --net={namespace}");
+            writeln!(out, "network     private: nsenter --net={namespace}")?;
             let runs = forward::is_running(&record.name)?;
-            println!("forwarder   {}", if runs { "runs" } else { "does not run: cargo xtask cluster up" });
+            writeln!(out, "forwarder   {}", if runs { "runs" } else { "does not run: cargo xtask cluster up" })?;
         }
     }
     let ready = health::nodes(&cluster);
@@ -146,11 +152,11 @@ fn status(choice: &Choice) -> Result<()> {
             Ok(Some((_, false))) => "NotReady",
             _ => "unknown",
         };
-        println!("node        {:<32} {state:<10} {word:<9} {}  pods {}", node.name, node.address, node.pod_range);
+        writeln!(out, "node        {:<32} {state:<10} {word:<9} {}  pods {}", node.name, node.address, node.pod_range)?;
     }
     if let (None, Ok(list)) = (&cluster.record, &ready) {
         for (name, is_ready) in list {
-            println!("node        {name:<32} {}", if *is_ready { "Ready" } else { "NotReady" });
+            writeln!(out, "node        {name:<32} {}", if *is_ready { "Ready" } else { "NotReady" })?;
         }
     }
     ready.map(drop).map_err(|error| anyhow::anyhow!(error)).context("the API server does not answer")
