@@ -83,14 +83,16 @@ impl Client {
             name: object.meta().name.clone().or_else(|| object.meta().generate_name.clone()).unwrap_or_default(),
             ..object.key()
         };
-        let created = self.write::<K, _>(Verb::Create, None, &key, api.create(&PostParams::default(), object)).await;
+        let created = self
+            .write::<K, _>(Permission::of::<K>(Verb::Create), &key, api.create(&PostParams::default(), object))
+            .await;
         match created {
             Ok(created) => {
                 self.journal.note_revision(&created);
                 Ok(Created::New(created))
             }
             Err(error) if error.is_already_exists() && !name.is_empty() => {
-                let existing = self.send::<K, _>(Verb::Get, None, &key, api.get(&name)).await?;
+                let existing = self.send(Permission::of::<K>(Verb::Get), &key, api.get(&name)).await?;
                 let owner = object.controller().map(|owner| owner.uid.as_str().into());
                 if owner.is_some_and(|owner| existing.is_controlled_by(&owner)) {
                     self.journal.note_revision(&existing);
@@ -117,7 +119,8 @@ impl Client {
             ..DeleteParams::background()
         };
         let api: Api<K> = self.namespaced(key);
-        let deleted = self.write::<K, _>(Verb::Delete, None, key, api.delete(&key.name, &parameters)).await;
+        let deleted =
+            self.write::<K, _>(Permission::of::<K>(Verb::Delete), key, api.delete(&key.name, &parameters)).await;
         match deleted {
             Ok(_) => {}
             Err(error) if error.is_not_found() => {}
@@ -140,7 +143,9 @@ impl Client {
         patch["metadata"]["resourceVersion"] = json!(target.resource_version);
         let api: Api<K> = self.namespaced(key);
         let (parameters, patch) = (PatchParams::default(), Patch::Merge(patch));
-        let patched = self.write::<K, _>(Verb::Patch, None, key, api.patch(&key.name, &parameters, &patch)).await?;
+        let patched = self
+            .write::<K, _>(Permission::of::<K>(Verb::Patch), key, api.patch(&key.name, &parameters, &patch))
+            .await?;
         self.journal.note_revision(&patched);
         Ok(patched)
     }
@@ -157,7 +162,8 @@ impl Client {
         let api: Api<K> = self.namespaced(&key);
         let parameters = PostParams::default();
         let request = api.replace_status(&key.name, &parameters, object);
-        let written = self.write::<K, _>(Verb::Update, Some("status"), &key, request).await?;
+        let written =
+            self.write::<K, _>(Permission::on_subresource::<K>(Verb::Update, "status"), &key, request).await?;
         self.journal.note_revision(&written);
         Ok(written)
     }
@@ -177,43 +183,34 @@ impl Client {
     /// Sends a mutating request: fenced, and noted as of unknown effect if no answer says what became of it.
     async fn write<K: Object, T>(
         &self,
-        verb: Verb,
-        subresource: Option<&str>,
+        permission: Permission,
         key: &Key,
         request: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, RequestError> {
         if !self.writes.fence.allows_request_of(REQUEST_TIMEOUT) {
-            return Err(RequestError::Fenced { permission: permission::<K>(verb, subresource), key: key.clone() });
+            return Err(RequestError::Fenced { permission, key: key.clone() });
         }
-        let answer = self.send::<K, T>(verb, subresource, key, request).await;
+        let answer = self.send(permission, key, request).await;
         if answer.as_ref().is_err_and(RequestError::may_have_been_applied) {
             self.journal.note_unknown::<K>();
         }
         answer
     }
 
-    async fn send<K: Object, T>(
+    async fn send<T>(
         &self,
-        verb: Verb,
-        subresource: Option<&str>,
+        permission: Permission,
         key: &Key,
         request: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, RequestError> {
-        let permission = permission::<K>(verb, subresource);
+        let key = key.clone();
         if !self.writes.allowed.contains(&permission) {
-            return Err(RequestError::Undeclared { permission, key: key.clone() });
+            return Err(RequestError::Undeclared { permission, key });
         }
         match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(source)) => Err(RequestError::Failed { permission, key: key.clone(), source: Box::new(source) }),
-            Err(_) => Err(RequestError::TimedOut { permission, key: key.clone(), timeout: REQUEST_TIMEOUT }),
+            Ok(Err(source)) => Err(RequestError::Failed { permission, key, source: Box::new(source) }),
+            Err(_) => Err(RequestError::TimedOut { permission, key, timeout: REQUEST_TIMEOUT }),
         }
-    }
-}
-
-fn permission<K: Object>(verb: Verb, subresource: Option<&str>) -> Permission {
-    match subresource {
-        Some(subresource) => Permission::on_subresource::<K>(verb, subresource),
-        None => Permission::of::<K>(verb),
     }
 }

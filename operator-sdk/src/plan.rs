@@ -23,9 +23,6 @@ const STEPS_AT_ONCE: usize = 16;
 
 /// One effect on the world, as data.
 pub trait Step: Clone + Debug + Send + Sync + 'static {
-    /// What this step asks of the API server.
-    fn permission(&self) -> Permission;
-
     /// What the steps of this type may ask, all variants together.
     fn permissions() -> Vec<Permission>;
 }

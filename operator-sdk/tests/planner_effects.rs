@@ -36,10 +36,6 @@ struct Deleter {
 struct Delete(&'static str);
 
 impl plan::Step for Delete {
-    fn permission(&self) -> Permission {
-        Permission::of::<ConfigMap>(Verb::Delete)
-    }
-
     fn permissions() -> Vec<Permission> {
         vec![Permission::of::<ConfigMap>(Verb::Delete)]
     }

@@ -37,14 +37,6 @@ pub enum Step {
 }
 
 impl plan::Step for Step {
-    fn permission(&self) -> Permission {
-        match self {
-            Self::CreateReplicaSet { .. } => Permission::of::<LiteReplicaSet>(Verb::Create),
-            Self::ScaleReplicaSet { .. } => Permission::of::<LiteReplicaSet>(Verb::Patch),
-            Self::DeleteReplicaSet { .. } => Permission::of::<LiteReplicaSet>(Verb::Delete),
-        }
-    }
-
     fn permissions() -> Vec<Permission> {
         // Get: a create whose answer was lost looks whether it had been carried out.
         [Verb::Create, Verb::Get, Verb::Patch, Verb::Delete].map(Permission::of::<LiteReplicaSet>).to_vec()

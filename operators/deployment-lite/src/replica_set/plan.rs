@@ -20,13 +20,6 @@ pub enum Step {
 }
 
 impl plan::Step for Step {
-    fn permission(&self) -> Permission {
-        match self {
-            Self::CreatePod => Permission::of::<Pod>(Verb::Create),
-            Self::DeletePod { .. } => Permission::of::<Pod>(Verb::Delete),
-        }
-    }
-
     fn permissions() -> Vec<Permission> {
         [Verb::Create, Verb::Delete].map(Permission::of::<Pod>).to_vec()
     }
