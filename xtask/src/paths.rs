@@ -43,7 +43,25 @@ pub fn logs() -> Result<PathBuf> {
 
 /// Everything known about one cluster.
 pub fn cluster(name: &str) -> Result<PathBuf> {
+    check_name(name)?;
     Ok(state()?.join("clusters").join(name))
+}
+
+/// The lock of one cluster.
+pub fn cluster_lock(name: &str) -> Result<PathBuf> {
+    check_name(name)?;
+    Ok(state()?.join("locks").join(format!("cluster-{name}")))
+}
+
+/// A name becomes part of paths that are removed with all below them, so nothing but a plain one may pass.
+fn check_name(name: &str) -> Result<()> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_good = name.bytes().all(is_plain) && name.bytes().next().is_some_and(|first| first.is_ascii_lowercase());
+    // Node names are the cluster's name and a suffix, and must fit into 63 characters.
+    if !is_good || name.len() > 40 || name.ends_with('-') {
+        bail!("{name:?} is no name for a cluster: use up to 40 lower-case letters, digits and hyphens, a letter first");
+    }
+    Ok(())
 }
 
 /// Everything about the private Docker daemon that is not an image.
@@ -62,5 +80,22 @@ fn base(variable: &str, fallback: &str) -> Result<PathBuf> {
         (Some(path), _) => Ok(path.join(APPLICATION)),
         (None, Some(home)) => Ok(PathBuf::from(home).join(fallback).join(APPLICATION)),
         (None, None) => bail!("neither {variable} nor HOME is set: no place for files of {APPLICATION}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_docker_or_kubernetes_would_refuse_are_refused_here() {
+        for good in ["operator-lite", "a", "trial2"] {
+            check_name(good).expect(good);
+        }
+        for bad in ["", "2a", "Ab", "a_b", "a/b", "..", "a-", &"a".repeat(41)] {
+            check_name(bad).expect_err(bad);
+            cluster(bad).expect_err(bad);
+            cluster_lock(bad).expect_err(bad);
+        }
     }
 }

@@ -152,7 +152,11 @@ async fn watch<K: Object>(
                 return from_error(&kube::Error::Api(status));
             }
             Err(kube::Error::ReadEvents(_)) => return End::Resume,
-            Err(error) => return End::Failed(format!("failed to read the watch: {error}")),
+            Err(error) => {
+                // The same event would come again and fail again: begin with a list instead.
+                *resume = None;
+                return End::Failed(format!("failed to read the watch: {error}"));
+            }
         }
         *failures = 0;
     }

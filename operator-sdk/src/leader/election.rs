@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::BootTime;
+use crate::{client::REQUEST_TIMEOUT, clock::BootTime};
 
 /// How long everything takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,9 @@ pub enum TimingError {
     /// One failed renewal would end the leadership.
     #[error("--renew-deadline-seconds must be greater than 1.2 times --retry-period-seconds")]
     DeadlineTooShort,
+    /// A write is sent only if it must have ended before the lease does.
+    #[error("--lease-duration-seconds must be greater than --retry-period-seconds and the {} s of a request together", REQUEST_TIMEOUT.as_secs())]
+    NoTimeToWrite,
     /// The lease's field holds whole seconds.
     #[error("--retry-period-seconds must be at least 1")]
     PeriodTooShort,
@@ -53,6 +56,9 @@ impl Timing {
         }
         if self.retry_period < Duration::from_secs(1) {
             return Err(TimingError::PeriodTooShort);
+        }
+        if self.lease_duration <= self.retry_period + REQUEST_TIMEOUT {
+            return Err(TimingError::NoTimeToWrite);
         }
         Ok(self)
     }
@@ -92,12 +98,13 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// Takes in what the Lease says at `now`; `None` if there is no Lease.
+    /// Takes in what the Lease says at `now`; `None` if there is no Lease. One that somebody deleted still runs its time
+    /// out: its holder may not have noticed.
     pub fn observe(&mut self, record: Option<Record>, now: BootTime) {
         match record {
             Some(record) if self.last.as_ref().is_some_and(|(last, _)| *last == record) => {}
             Some(record) => self.last = Some((record, now)),
-            None => self.last = None,
+            None => {}
         }
     }
 
@@ -175,14 +182,15 @@ mod tests {
     }
 
     #[test]
-    fn a_released_or_missing_lease_is_free_at_once() {
+    fn a_released_lease_is_free_at_once_and_a_deleted_one_runs_out() {
         let mut observation = Observation::default();
         assert_eq!(observation.standing(at(0)), Standing::Free);
         observation.observe(Some(record("", 3)), at(0));
         assert_eq!(observation.standing(at(0)), Standing::Free);
         observation.observe(Some(record("other", 4)), at(0));
         observation.observe(None, at(1));
-        assert_eq!(observation.standing(at(1)), Standing::Free);
+        assert_eq!(observation.standing(at(14)), Standing::Held(at(1)));
+        assert_eq!(observation.standing(at(15)), Standing::Free);
     }
 
     #[test]
@@ -208,6 +216,9 @@ mod tests {
         assert_eq!(short_lease.check(), Err(TimingError::LeaseTooShort));
         let short_deadline = Timing { renew_deadline: at(2), ..timing };
         assert_eq!(short_deadline.check(), Err(TimingError::DeadlineTooShort));
+        let second = Duration::from_secs(1);
+        let hasty = Timing { lease_duration: 5 * second, renew_deadline: 4 * second, retry_period: second };
+        assert_eq!(hasty.check(), Err(TimingError::NoTimeToWrite));
         assert_eq!(timing.check(), Ok(timing));
     }
 }

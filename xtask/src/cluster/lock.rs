@@ -19,8 +19,7 @@ pub struct Lock {
 impl Lock {
     /// The lock of one cluster; fails at once if another command has it.
     pub fn of_cluster(name: &str) -> Result<Self> {
-        let path = paths::state()?.join("locks").join(format!("cluster-{name}"));
-        Self::take(&path, &format!("the cluster {name}"))
+        Self::take(&paths::cluster_lock(name)?, &format!("the cluster {name}"))
     }
 
     /// The lock of starting and stopping the private Docker daemon; waits, as this takes seconds.

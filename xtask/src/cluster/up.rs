@@ -32,7 +32,6 @@ impl Default for UpOptions {
 
 /// Brings a cluster up, or back to health if it is there already.
 pub fn up(options: &UpOptions) -> Result<Cluster> {
-    check_name(&options.name)?;
     let _lock = Lock::of_cluster(&options.name)?;
     if let Some(record) = Record::read(&options.name).filter(|record| record.is_complete) {
         return revive(record, options);
@@ -41,16 +40,6 @@ pub fn up(options: &UpOptions) -> Result<Cluster> {
     loop_device::note()?;
     let (docker, is_private, image) = prepare(&options.name)?;
     create(options, &docker, is_private, image)
-}
-
-fn check_name(name: &str) -> Result<()> {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let is_good = name.bytes().all(is_plain) && name.bytes().next().is_some_and(|first| first.is_ascii_lowercase());
-    // Node names are the cluster's name and a suffix, and must fit into 63 characters.
-    if !is_good || name.len() > 40 || name.ends_with('-') {
-        bail!("{name:?} is no name for a cluster: use up to 40 lower-case letters, digits and hyphens, a letter first");
-    }
-    Ok(())
 }
 
 /// Docker and the node image, by whichever of the four ways is open.
@@ -219,19 +208,4 @@ fn free_port() -> Result<u16> {
         }
     }
     bail!("found no free port on the loopback address")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_docker_or_kubernetes_would_refuse_are_refused_here() {
-        for good in ["operator-lite", "a", "trial2"] {
-            check_name(good).expect(good);
-        }
-        for bad in ["", "2a", "Ab", "a_b", "a/b", "..", "a-", &"a".repeat(41)] {
-            check_name(bad).expect_err(bad);
-        }
-    }
 }

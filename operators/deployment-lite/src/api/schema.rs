@@ -69,7 +69,7 @@ fn int_or_percentage(generator: &mut SchemaGenerator, pattern: &str, message: &s
         json!({
             "maxLength": 16,
             "x-kubernetes-validations": [{
-                "rule": format!("type(self) == int ? self >= 0 : self.matches('{pattern}')"),
+                "rule": format!("type(self) == int ? self >= 0 && self <= {} : self.matches('{pattern}')", i32::MAX),
                 "message": message,
             }],
         }),
