@@ -4,6 +4,7 @@
 //! It may be created before there is a client; [`AnyWatch::run`] then lists and watches until it is cancelled. Reads are
 //! sorted by key, so that no decision depends on the order of a hash map.
 
+mod read;
 mod reflector;
 mod store;
 
@@ -13,14 +14,19 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 pub use store::Change;
 use store::Store;
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use crate::{
     client::Written,
+    error::Result,
     object::{Key, Object, Revision, Uid},
     permission::{Permission, Verb},
 };
@@ -39,12 +45,48 @@ pub trait AnyWatch: Send + Sync {
     fn relisted(&self, number: u64) -> bool;
     /// What running it needs.
     fn permissions(&self) -> Vec<Permission>;
-    /// Restarts of the watch since the process began.
-    fn restarts(&self) -> u64;
-    /// Runs it on `client` until the future is dropped.
-    fn run(self: Arc<Self>, client: kube::Client) -> futures::future::BoxFuture<'static, ()>;
+    /// How it is getting on.
+    fn health(&self) -> Health;
+    /// Runs it on `client` until the future is dropped. It survives every failure but one.
+    fn run(self: Arc<Self>, client: kube::Client) -> futures::future::BoxFuture<'static, WentBack>;
     /// Completes at the next change of what the methods above report.
     fn progress(&self) -> watch::Receiver<u64>;
+}
+
+/// How a watch is getting on.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// Restarts since the process began.
+    pub restarts: u64,
+    /// Objects that exist but do not fit the type. They are left out of the cache, each by itself.
+    pub unreadable: usize,
+    /// `None` while all is well.
+    pub trouble: Option<Trouble>,
+}
+
+/// A watch that fails, again and again.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// How long it has been failing.
+    pub lasts: Duration,
+    /// The last failure.
+    pub error: String,
+}
+
+/// The server's history is behind what this process has seen of it, for good: the cluster was restored from a backup.
+/// Nothing that the process holds can be trusted any more; it has to begin anew.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the cluster was put back to an earlier state: its list of {resource} is at revision {listed}, and {held} has \
+    been seen; start again to go on from there"
+)]
+pub struct WentBack {
+    /// The plural name of the kind that was listed.
+    pub resource: String,
+    /// What the server is at.
+    pub listed: Revision,
+    /// What had been seen of it.
+    pub held: Revision,
 }
 
 type Subscriber<K> = Box<dyn Fn(&Change<K>) + Send + Sync>;
@@ -63,6 +105,8 @@ struct Shared<K: Object> {
     lists_stored: AtomicU64,
     restarts: AtomicU64,
     relist: Notify,
+    /// The first failure in a row, and what the last one said.
+    failing: Mutex<Option<(Instant, String)>>,
     progress: watch::Sender<u64>,
 }
 
@@ -96,6 +140,7 @@ impl<K: Object> Watch<K> {
                 lists_stored: AtomicU64::new(0),
                 restarts: AtomicU64::new(0),
                 relist: Notify::new(),
+                failing: Mutex::new(None),
                 progress: watch::Sender::new(0),
             }),
         }
@@ -107,7 +152,11 @@ impl<K: Object> Watch<K> {
     }
 
     /// All objects that the object of this uid controls, sorted by key.
-    pub fn controlled_by(&self, owner: &Uid) -> Vec<Arc<K>> {
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`](crate::Error::Unreadable) if one of them does not fit its type: whoever counts the others
+    /// must not take it for deleted.
+    pub fn controlled_by(&self, owner: &Uid) -> Result<Vec<Arc<K>>> {
         self.shared.with_store(|store| store.controlled_by(owner))
     }
 
@@ -155,7 +204,22 @@ impl<K: Object> Shared<K> {
         self.progress.send_modify(|count| *count += 1);
     }
 
+    fn failing(&self) -> std::sync::MutexGuard<'_, Option<(Instant, String)>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_failure(&self, error: &str) {
+        let mut failing = self.failing();
+        let since = failing.take().map_or_else(Instant::now, |(since, _)| since);
+        *failing = Some((since, error.to_owned()));
+    }
+
+    fn note_success(&self) {
+        *self.failing() = None;
+    }
+
     fn list_stored(&self, number: u64) {
+        self.note_success();
         self.lists_stored.store(number, Ordering::SeqCst);
         self.is_synced.store(true, Ordering::SeqCst);
         self.made_progress();
@@ -198,11 +262,16 @@ impl<K: Object> AnyWatch for Shared<K> {
         vec![Permission::of::<K>(Verb::List), Permission::of::<K>(Verb::Watch)]
     }
 
-    fn restarts(&self) -> u64 {
-        self.restarts.load(Ordering::Relaxed)
+    fn health(&self) -> Health {
+        let trouble = |(since, error): &(Instant, String)| Trouble { lasts: since.elapsed(), error: error.clone() };
+        Health {
+            restarts: self.restarts.load(Ordering::Relaxed),
+            unreadable: self.with_store(|store| store.unreadable()),
+            trouble: self.failing().as_ref().map(trouble),
+        }
     }
 
-    fn run(self: Arc<Self>, client: kube::Client) -> futures::future::BoxFuture<'static, ()> {
+    fn run(self: Arc<Self>, client: kube::Client) -> futures::future::BoxFuture<'static, WentBack> {
         Box::pin(reflector::run(self, client))
     }
 

@@ -180,7 +180,9 @@ impl Client {
         Api::namespaced(self.writes.client.clone(), key.namespace.as_deref().unwrap_or_default())
     }
 
-    /// Sends a mutating request: fenced, and noted as of unknown effect if no answer says what became of it.
+    /// Sends a mutating request: fenced, and noted as of unknown effect until an answer says what became of it.
+    ///
+    /// Whoever gets the answer notes it before the next await: nothing may be lost if the reconcile is dropped there.
     async fn write<K: Object, T>(
         &self,
         permission: Permission,
@@ -190,9 +192,10 @@ impl Client {
         if !self.writes.fence.allows_request_of(REQUEST_TIMEOUT) {
             return Err(RequestError::Fenced { permission, key: key.clone() });
         }
+        let open = self.journal.open::<K>();
         let answer = self.send(permission, key, request).await;
-        if answer.as_ref().is_err_and(RequestError::may_have_been_applied) {
-            self.journal.note_unknown::<K>();
+        if !answer.as_ref().is_err_and(RequestError::may_have_been_applied) {
+            self.journal.close(open);
         }
         answer
     }

@@ -19,7 +19,7 @@ use crate::{
     cache::{AnyWatch, Change, Watch},
     client::{Journal, Writes},
     clock::{BootTime, Clock},
-    error::{Class, Result},
+    error::{Class, Error, Result},
     object::{Key, Object, Uid},
     permission::{Permission, Verb},
     plan::{Planner, Planning},
@@ -144,9 +144,11 @@ impl<R: Reconciler> AnyController for Controller<R> {
     }
 }
 
-/// One finished run.
-struct Finished {
-    result: Result<Outcome>,
+/// One run under way.
+struct Run {
+    key: Key,
+    began: BootTime,
+    /// Kept here, because a run may be dropped or panic.
     journal: Journal,
 }
 
@@ -158,8 +160,8 @@ struct Running<R: Reconciler> {
     holds: Holds,
     concurrency: usize,
     environment: Environment,
-    runs: JoinSet<Finished>,
-    keys: BTreeMap<task::Id, (Key, BootTime)>,
+    tasks: JoinSet<Result<Outcome>>,
+    runs: BTreeMap<task::Id, Run>,
 }
 
 impl<R: Reconciler> Running<R> {
@@ -179,8 +181,8 @@ impl<R: Reconciler> Running<R> {
             holds: Holds::new(controller.reads),
             concurrency: controller.concurrency,
             environment,
-            runs: JoinSet::new(),
-            keys: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            runs: BTreeMap::new(),
         }
     }
 
@@ -191,14 +193,14 @@ impl<R: Reconciler> Running<R> {
             let is_free = self.runs.len() < self.concurrency;
             tokio::select! {
                 () = cancellation.cancelled() => break,
-                Some(ended) = self.runs.join_next_with_id() => self.finish(ended),
+                Some(ended) = self.tasks.join_next_with_id() => self.finish(ended),
                 Some(key) = queue.get(), if is_free => self.begin(key),
             }
             self.show();
         }
         self.queue.shut_down();
         let drained = tokio::time::timeout(DRAIN_TIMEOUT, async {
-            while let Some(ended) = self.runs.join_next_with_id().await {
+            while let Some(ended) = self.tasks.join_next_with_id().await {
                 self.finish(ended);
             }
         });
@@ -238,42 +240,40 @@ impl<R: Reconciler> Running<R> {
         let reconciler = Arc::clone(&self.reconciler);
         let run = async move {
             let reconcile = tokio::time::timeout(RECONCILE_TIMEOUT, reconciler.reconcile(&context));
-            let result = match reconcile.await {
+            match reconcile.await {
                 Ok(result) => result,
-                Err(elapsed) => Err(crate::error::Error::other(Class::Transient, elapsed)),
-            };
-            Finished { result, journal }
+                Err(_) => Err(Error::other(
+                    Class::Transient,
+                    format!("dropped: it took longer than {} s", RECONCILE_TIMEOUT.as_secs()),
+                )),
+            }
         };
-        let handle = self.runs.spawn(run.instrument(span));
-        self.keys.insert(handle.id(), (key, now));
+        let handle = self.tasks.spawn(run.instrument(span));
+        self.runs.insert(handle.id(), Run { key, began: now, journal });
     }
 
-    fn finish(&mut self, ended: Result<(task::Id, Finished), JoinError>) {
+    fn finish(&mut self, ended: Result<(task::Id, Result<Outcome>), JoinError>) {
         let id = match &ended {
             Ok((id, _)) => *id,
             Err(error) => error.id(),
         };
-        let Some((key, began)) = self.keys.remove(&id) else { return };
+        let Some(Run { key, began, journal }) = self.runs.remove(&id) else { return };
         let now = self.environment.clock.boot();
+        self.holds.note(&key, journal.take(), now);
         let (retry, end) = match ended {
-            Ok((_, finished)) => {
-                self.holds.note(&key, finished.journal.take(), now);
-                match finished.result {
-                    Ok(Outcome::Done) => (Retry::No, End::Success),
-                    Ok(Outcome::RequeueAfter(delay)) => (Retry::After(delay), End::RequeueAfter),
-                    Err(error) => {
-                        let class = error.class();
-                        let retry = if class == Class::Terminal { Retry::No } else { Retry::Backoff };
-                        let failures = self.queue.failures(&key) + 1;
-                        // A conflict is ordinary life among several writers.
-                        if class == Class::Conflict {
-                            debug!(controller = %self.name, object = %key, %error, failures, "somebody else wrote first");
-                        } else {
-                            warn!(controller = %self.name, object = %key, %error, ?class, failures, "reconcile failed");
-                        }
-                        (retry, End::Error)
-                    }
+            Ok((_, Ok(Outcome::Done))) => (Retry::No, End::Success),
+            Ok((_, Ok(Outcome::RequeueAfter(delay)))) => (Retry::After(delay), End::RequeueAfter),
+            Ok((_, Err(error))) => {
+                let class = error.class();
+                let retry = if class == Class::Terminal { Retry::No } else { Retry::Backoff };
+                let failures = self.queue.failures(&key) + 1;
+                // A conflict is ordinary life among several writers.
+                if class == Class::Conflict {
+                    debug!(controller = %self.name, object = %key, %error, failures, "somebody else wrote first");
+                } else {
+                    warn!(controller = %self.name, object = %key, %error, ?class, failures, "reconcile failed");
                 }
+                (retry, End::Error)
             }
             Err(failure) => {
                 let panic = failure.try_into_panic().map(panic_message).unwrap_or_else(|error| error.to_string());

@@ -6,6 +6,8 @@ use std::error::Error as StdError;
 
 pub use request::RequestError;
 
+use crate::object::Key;
+
 /// The result of an author's code.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -33,6 +35,16 @@ pub enum Error {
     /// The object lacks what the API server always sets; names the field.
     #[error("object has no {0}")]
     MissingField(&'static str),
+    /// An object that the reconcile depends on does not fit its type; the others go on without it.
+    #[error("failed to read {kind} {key}: {problem}; correct or delete it")]
+    Unreadable {
+        /// As in `Pod`.
+        kind: String,
+        /// Which object.
+        key: Key,
+        /// The field, and what is wrong with it.
+        problem: String,
+    },
     /// An author's own error, with the class it asks for.
     #[error("{source}")]
     Other {
@@ -54,6 +66,7 @@ impl Error {
         match self {
             Self::Request(error) => error.class(),
             Self::MissingField(_) => Class::Terminal,
+            Self::Unreadable { .. } => Class::Invalid,
             Self::Other { class, .. } => *class,
         }
     }

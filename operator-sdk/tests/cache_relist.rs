@@ -51,6 +51,17 @@ fn gone() -> Value {
     json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "Expired", "code": 410, "message": "too old"})
 }
 
+/// A ConfigMap that its type cannot hold.
+fn spoilt(name: &str, revision: u64) -> Value {
+    let mut map = map(name, revision);
+    map["data"] = json!({"port": 3_000_000_000_u32});
+    map
+}
+
+fn event(r#type: &str, object: &Value) -> String {
+    format!("{}\n", json!({"type": r#type, "object": object}))
+}
+
 /// Runs a watch over a script and returns the names that came (`+`) and went (`-`), once there are `count` of them.
 async fn changes(script: Vec<(&'static str, u16, String)>, count: usize) -> Vec<String> {
     let watch = Watch::<ConfigMap>::new();
@@ -95,4 +106,60 @@ async fn an_expired_revision_at_the_start_of_a_watch_leads_to_a_list() {
 async fn a_broken_list_is_tried_again() {
     let script = vec![("limit=500", 503, "no".to_owned()), ("limit=500", 200, list(5, &[map("b", 1)]))];
     assert_eq!(changes(script, 1).await, ["+b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_cannot_be_read_is_left_out_alone() {
+    let events = [event("ADDED", &map("c", 6)), event("MODIFIED", &spoilt("c", 7)), event("ADDED", &map("b", 8))];
+    let script = vec![
+        ("limit=500", 200, list(5, &[spoilt("a", 1), map("d", 2)])),
+        ("watch=true", 200, events.concat()),
+        ("resourceVersion=8", 200, event("MODIFIED", &map("a", 9))),
+    ];
+    assert_eq!(changes(script, 5).await, ["+d", "+c", "-c", "+b", "+a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_history_that_was_put_back_ends_the_watch() {
+    let older = ("limit=500", 200, list(3, &[map("b", 3)]));
+    let mut script = vec![("limit=500", 200, list(5, &[map("a", 5)])), ("watch=true", 410, gone().to_string())];
+    script.extend(std::iter::repeat_n(older, 100));
+    let watch = Watch::<ConfigMap>::new().erased();
+    let client = client(Arc::new(Mutex::new(script.into())));
+    let running = tokio::time::timeout(Duration::from_secs(600), Arc::clone(&watch).run(client));
+    let started = tokio::time::Instant::now();
+    let ended = running.await.unwrap().to_string();
+    assert!(
+        ended.contains("configmaps") && ended.contains("revision 3") && ended.contains("5 has been seen"),
+        "{ended}"
+    );
+    assert!(started.elapsed() >= Duration::from_secs(60), "an API server that lags for a moment is no reason");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_lags_for_a_moment_is_asked_again() {
+    let script = vec![
+        ("limit=500", 200, list(5, &[map("a", 5)])),
+        ("watch=true", 410, gone().to_string()),
+        ("limit=500", 200, list(3, &[])),
+        ("limit=500", 200, list(6, &[map("a", 5), map("b", 6)])),
+    ];
+    assert_eq!(changes(script, 2).await, ["+a", "+b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_watch_says_since_when_and_why_until_it_is_well() {
+    let mut script = vec![("limit=500", 200, list(5, &[])), ("watch=true", 410, gone().to_string())];
+    script.extend(std::iter::repeat_n(("limit=500", 500, "no".to_owned()), 12));
+    script.push(("limit=500", 200, list(6, &[])));
+    let watch = Watch::<ConfigMap>::new().erased();
+    let running = tokio::spawn(Arc::clone(&watch).run(client(Arc::new(Mutex::new(script.into())))));
+    let mut progress = watch.progress();
+    progress.wait_for(|_| watch.is_synced()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(70)).await;
+    let trouble = watch.health().trouble.unwrap();
+    assert!(trouble.lasts >= Duration::from_secs(60) && trouble.error.contains("failed to list"), "{trouble:?}");
+    let recovered = progress.wait_for(|_| watch.health().trouble.is_none());
+    tokio::time::timeout(Duration::from_secs(300), recovered).await.unwrap().unwrap();
+    running.abort();
 }

@@ -7,6 +7,7 @@ use std::{
     collections::BTreeSet,
     convert::Infallible,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use http::{Request, Response};
@@ -17,7 +18,7 @@ use k8s_openapi::api::{
 use kube::client::Body;
 use operator_sdk::{
     Class, Result, Target,
-    client::{Fence, Writes},
+    client::{Fence, Writes, Written},
     clock::Clock,
     permission::{Permission, Verb},
     plan::{self, Plan, Planned, Planner, Planning, Results},
@@ -75,7 +76,7 @@ impl Planner for Deleter {
     }
 }
 
-/// An API server that deletes everything but `locked`, and keeps a list of requests.
+/// An API server that deletes everything but `locked`, never answers about `lost`, and keeps a list of requests.
 #[derive(Clone, Default)]
 struct Server(Arc<Mutex<Vec<String>>>);
 
@@ -87,6 +88,7 @@ impl Server {
             requests.lock().unwrap().push(format!("{} {name}", request.method()));
             async move {
                 let (code, body) = match name.as_str() {
+                    "lost" => return std::future::pending().await,
                     "locked" => (500, failure()),
                     "status" => (200, serde_json::to_value(object()).unwrap()),
                     name => (200, serde_json::to_value(map(name)).unwrap()),
@@ -172,4 +174,26 @@ async fn nothing_is_sent_behind_a_closed_fence() {
     let deleter = Deleter { groups: vec![vec!["a"]], status: status(4) };
     let (requests, error) = reconcile(deleter, declared(), Fence::closed(Clock::system())).await;
     assert_eq!((requests, error), (set(&[]), Some(Class::Transient)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_counts_as_sent_until_its_answer_comes() {
+    let server = Server::default();
+    let allowed = Arc::new(declared().into_iter().collect());
+    let client = Writes::new(server.client(), allowed, Fence::open(Clock::system())).client();
+    let delete = async |name| client.delete::<ConfigMap>(&Target::of(&map(name)).unwrap()).await;
+
+    // Dropped before the answer: the reconcile took too long, say.
+    let dropped = tokio::time::timeout(Duration::from_secs(1), delete("lost")).await;
+    assert!(dropped.is_err());
+    let journal = client.journal().take();
+    assert!(matches!(journal[..], [Written::Unknown { .. }]), "{journal:?}");
+
+    assert!(delete("lost").await.is_err());
+    let journal = client.journal().take();
+    assert!(matches!(journal[..], [Written::Unknown { .. }]), "{journal:?}");
+
+    delete("a").await.unwrap();
+    let journal = client.journal().take();
+    assert!(matches!(journal[..], [Written::Deleted { .. }]), "{journal:?}");
 }

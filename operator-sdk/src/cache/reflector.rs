@@ -5,15 +5,16 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, pin_mut};
-use kube::{
-    Api,
-    api::{ListParams, WatchEvent, WatchParams},
-};
+use futures::{Stream, StreamExt, pin_mut};
+use kube::api::{ListParams, ObjectList, Request, WatchEvent, WatchParams};
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::{Shared, list_revision};
-use crate::{backoff::Backoff, object::Object};
+use super::{Shared, WentBack, list_revision, read::Read};
+use crate::{
+    backoff::Backoff,
+    object::{Object, Revision},
+};
 
 /// Objects a page of a list. The server's own tools use the same.
 const PAGE_SIZE: u32 = 500;
@@ -27,6 +28,10 @@ const BACKOFF: Backoff = Backoff { base: Duration::from_millis(250), max: Durati
 /// A watch that the server ends sooner than this counts as failed, lest a broken proxy keep us spinning.
 const SHORTEST_WATCH: Duration = Duration::from_secs(1);
 
+/// Lists are read from a quorum. So one that is older than what has been read means that the cluster's past has been put
+/// back, from a backup; after so long, there is no other way to see it.
+const OLDER_LISTS_LIMIT: Duration = Duration::from_secs(60);
+
 /// Why a watch ended.
 enum End {
     /// The server closed it, or nothing came; watch again from the same revision.
@@ -37,39 +42,84 @@ enum End {
     Failed(String),
 }
 
-pub(super) async fn run<K: Object>(shared: Arc<Shared<K>>, client: kube::Client) {
-    let api: Api<K> = Api::all(client);
+/// Why there is no list.
+enum ListError {
+    Failed(String),
+    /// The list is at the first of these revisions, and the second has been read already.
+    Older(Revision, Revision),
+}
+
+/// The requests of one kind, over all namespaces.
+struct Api {
+    client: kube::Client,
+    request: Request,
+}
+
+impl Api {
+    fn of<K: Object>(client: kube::Client) -> Self {
+        Self { client, request: Request::new(K::url_path(&(), None)) }
+    }
+
+    async fn list<K: Object>(&self, params: &ListParams) -> kube::Result<ObjectList<Read<K>>> {
+        let request = self.request.list(params).map_err(kube::Error::BuildRequest)?;
+        self.client.request(request).await
+    }
+
+    async fn watch<K: Object>(
+        &self,
+        params: &WatchParams,
+        from: &str,
+    ) -> kube::Result<impl Stream<Item = kube::Result<WatchEvent<Read<K>>>> + use<K>> {
+        let request = self.request.watch(params, from).map_err(kube::Error::BuildRequest)?;
+        self.client.request_events(request).await
+    }
+}
+
+/// Goes on until the server's history proves to have been put back.
+pub(super) async fn run<K: Object>(shared: Arc<Shared<K>>, client: kube::Client) -> WentBack {
+    let api = Api::of::<K>(client);
     let mut failures = 0;
     let mut resume: Option<String> = None;
+    let mut older_since: Option<Instant> = None;
     loop {
         let from = match resume.take() {
             Some(resource_version) => Ok(resource_version),
             None => list(&api, &shared).await,
         };
-        let started = tokio::time::Instant::now();
+        let started = Instant::now();
         let ended = match from {
-            Ok(from) => watch(&api, &shared, from, &mut resume, &mut failures).await,
-            Err(message) => End::Failed(message),
+            Ok(from) => {
+                older_since = None;
+                watch(&api, &shared, from, &mut resume, &mut failures).await
+            }
+            Err(ListError::Failed(message)) => End::Failed(message),
+            Err(ListError::Older(listed, held)) => {
+                if older_since.get_or_insert(started).elapsed() >= OLDER_LISTS_LIMIT {
+                    return WentBack { resource: K::plural(&()).into_owned(), listed, held };
+                }
+                End::Failed(format!("the list is at revision {listed}, and {held} has been read already"))
+            }
         };
         shared.restarts.fetch_add(1, Ordering::Relaxed);
         match ended {
             End::Resume if started.elapsed() >= SHORTEST_WATCH => debug!(resource = %K::plural(&()), "watch renewed"),
             End::Relist => resume = None,
-            End::Resume => back_off::<K>(&mut failures, "the server closed the watch at once").await,
-            End::Failed(error) => back_off::<K>(&mut failures, &error).await,
+            End::Resume => back_off(&shared, &mut failures, "the server closed the watch at once").await,
+            End::Failed(error) => back_off(&shared, &mut failures, &error).await,
         }
     }
 }
 
-async fn back_off<K: Object>(failures: &mut u32, error: &str) {
+async fn back_off<K: Object>(shared: &Shared<K>, failures: &mut u32, error: &str) {
     *failures += 1;
+    shared.note_failure(error);
     let delay = BACKOFF.delay(*failures, rand::random());
     warn!(resource = %K::plural(&()), %error, delay_seconds = delay.as_secs_f64(), "watch failed, trying again");
     tokio::time::sleep(delay).await;
 }
 
 /// One consistent list, in pages; returns the revision to watch from.
-async fn list<K: Object>(api: &Api<K>, shared: &Shared<K>) -> Result<String, String> {
+async fn list<K: Object>(api: &Api, shared: &Shared<K>) -> Result<String, ListError> {
     // Read before the request: a wish that comes while the list runs needs another one.
     let number = shared.lists_asked.load(Ordering::SeqCst);
     let mut params = ListParams::default().limit(PAGE_SIZE);
@@ -78,8 +128,8 @@ async fn list<K: Object>(api: &Api<K>, shared: &Shared<K>) -> Result<String, Str
         let request = tokio::time::timeout(LIST_TIMEOUT, api.list(&params));
         let page = match request.await {
             Ok(Ok(page)) => page,
-            Ok(Err(error)) => return Err(format!("failed to list: {error}")),
-            Err(_) => return Err("failed to list: no answer in time".to_owned()),
+            Ok(Err(error)) => return Err(ListError::Failed(format!("failed to list: {error}"))),
+            Err(_) => return Err(ListError::Failed("failed to list: no answer in time".to_owned())),
         };
         objects.extend(page.items);
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
@@ -87,11 +137,12 @@ async fn list<K: Object>(api: &Api<K>, shared: &Shared<K>) -> Result<String, Str
             None => break page.metadata.resource_version.unwrap_or_default(),
         }
     };
+    let revision = list_revision(Some(&resource_version));
     let mut outcome = Ok(());
-    shared.apply(|store| match store.replace_all(objects, list_revision(Some(&resource_version))) {
+    shared.apply(|store| match store.replace_all(objects, revision) {
         Ok(changes) => changes,
         Err(held) => {
-            outcome = Err(format!("list at revision {resource_version} is older than {held}, already read"));
+            outcome = Err(ListError::Older(revision, held));
             Vec::new()
         }
     });
@@ -101,7 +152,7 @@ async fn list<K: Object>(api: &Api<K>, shared: &Shared<K>) -> Result<String, Str
 }
 
 async fn watch<K: Object>(
-    api: &Api<K>,
+    api: &Api,
     shared: &Shared<K>,
     from: String,
     resume: &mut Option<String>,
@@ -118,8 +169,16 @@ async fn watch<K: Object>(
     *resume = Some(from);
     pin_mut!(stream);
     let deadline = Duration::from_secs(seconds.into()) + GRACE;
+    let settled = tokio::time::sleep(SHORTEST_WATCH);
+    pin_mut!(settled);
+    let mut is_settled = false;
     loop {
         let event = tokio::select! {
+            () = &mut settled, if !is_settled => {
+                is_settled = true;
+                shared.note_success();
+                continue;
+            }
             event = tokio::time::timeout(deadline, stream.next()) => event,
             () = shared.relist.notified() => {
                 if shared.lists_stored.load(Ordering::SeqCst) < shared.lists_asked.load(Ordering::SeqCst) {
@@ -130,13 +189,13 @@ async fn watch<K: Object>(
         };
         let Ok(Some(event)) = event else { return End::Resume };
         match event {
-            Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
-                resume.clone_from(&object.meta().resource_version);
-                shared.apply(|store| store.upsert(object));
+            Ok(WatchEvent::Added(read) | WatchEvent::Modified(read)) => {
+                resume.clone_from(read.resource_version());
+                shared.apply(|store| store.upsert(read));
             }
-            Ok(WatchEvent::Deleted(object)) => {
-                resume.clone_from(&object.meta().resource_version);
-                shared.apply(|store| store.remove(&object));
+            Ok(WatchEvent::Deleted(read)) => {
+                resume.clone_from(read.resource_version());
+                shared.apply(|store| store.remove(&read.metadata()));
             }
             Ok(WatchEvent::Bookmark(bookmark)) => {
                 let resource_version = bookmark.metadata.resource_version;
@@ -159,6 +218,7 @@ async fn watch<K: Object>(
             }
         }
         *failures = 0;
+        shared.note_success();
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::{
     any::TypeId,
-    sync::{Arc, Mutex, PoisonError},
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::object::{Key, Object, Revision, Target, Uid};
@@ -44,13 +45,43 @@ impl Written {
 }
 
 /// The writes of one reconcile. Clones share it.
+///
+/// A write stands here as [`Written::Unknown`] from before it is sent until its answer has come: a reconcile may be
+/// dropped, or panic, at any time.
 #[derive(Clone, Debug, Default)]
-pub struct Journal(Arc<Mutex<Vec<Written>>>);
+pub struct Journal(Arc<Mutex<Entries>>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    known: Vec<Written>,
+    /// Sent and not answered, by a number of their own.
+    open: BTreeMap<u64, Written>,
+    opened: u64,
+}
+
+/// A write that stands in a journal as sent and not answered.
+#[must_use]
+pub(super) struct Open(u64);
 
 impl Journal {
     /// All writes so far; empties the journal.
     pub fn take(&self) -> Vec<Written> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let entries = std::mem::take(&mut *self.entries());
+        entries.known.into_iter().chain(entries.open.into_values()).collect()
+    }
+
+    /// Notes that a write of this kind is about to be sent.
+    pub(super) fn open<K: Object>(&self) -> Open {
+        let mut entries = self.entries();
+        entries.opened += 1;
+        let number = entries.opened;
+        entries.open.insert(number, Written::Unknown { kind: TypeId::of::<K>() });
+        Open(number)
+    }
+
+    /// The answer has come; whoever has it notes what was written.
+    pub(super) fn close(&self, open: Open) {
+        self.entries().open.remove(&open.0);
     }
 
     pub(super) fn note_revision<K: Object>(&self, object: &K) {
@@ -63,11 +94,11 @@ impl Journal {
         self.note(Written::Deleted { kind: TypeId::of::<K>(), key: target.key.clone(), uid: target.uid.clone() });
     }
 
-    pub(super) fn note_unknown<K: Object>(&self) {
-        self.note(Written::Unknown { kind: TypeId::of::<K>() });
+    fn note(&self, written: Written) {
+        self.entries().known.push(written);
     }
 
-    fn note(&self, written: Written) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(written);
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -94,7 +94,11 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::{object::Revision, permission::Permission};
+    use crate::{
+        cache::{Health, WentBack},
+        object::Revision,
+        permission::Permission,
+    };
 
     /// A watch that has seen what a test says, and counts the lists asked of it.
     #[derive(Default)]
@@ -123,11 +127,11 @@ mod tests {
         fn permissions(&self) -> Vec<Permission> {
             Vec::new()
         }
-        fn restarts(&self) -> u64 {
-            0
+        fn health(&self) -> Health {
+            Health { restarts: 0, unreadable: 0, trouble: None }
         }
-        fn run(self: Arc<Self>, _: kube::Client) -> BoxFuture<'static, ()> {
-            Box::pin(async {})
+        fn run(self: Arc<Self>, _: kube::Client) -> BoxFuture<'static, WentBack> {
+            Box::pin(std::future::pending())
         }
         fn progress(&self) -> watch::Receiver<u64> {
             watch::channel(0).1

@@ -30,6 +30,7 @@ pub(super) struct Metrics {
     pub(super) controllers: ControllerMetrics,
     is_leader: Family<NameLabel, Gauge>,
     watch_restarts: Family<NameLabel, Gauge<i64, AtomicI64>>,
+    unreadable: Family<NameLabel, Gauge>,
 }
 
 impl Metrics {
@@ -39,12 +40,14 @@ impl Metrics {
         let controllers = ControllerMetrics::new(&mut registry);
         let is_leader = Family::default();
         let watch_restarts = Family::default();
+        let unreadable = Family::default();
         let start = Gauge::<f64, AtomicU64>::default();
         start.set(start_seconds);
         registry.register("leader_election_master_status", "1 while this process leads", is_leader.clone());
         registry.register("operator_sdk_watch_restarts", "Restarts of watches", watch_restarts.clone());
+        registry.register("operator_sdk_unreadable_objects", "Objects that do not fit their type", unreadable.clone());
         registry.register("process_start_time_seconds", "Start of the process, seconds since 1970", start);
-        Self { registry, controllers, is_leader, watch_restarts }
+        Self { registry, controllers, is_leader, watch_restarts, unreadable }
     }
 
     /// Says whether this process holds the lease of this name.
@@ -56,8 +59,11 @@ impl Metrics {
     pub(super) async fn follow(self: Arc<Self>, watches: Vec<Arc<dyn AnyWatch>>) {
         loop {
             for watch in &watches {
-                let restarts = i64::try_from(watch.restarts()).unwrap_or(i64::MAX);
-                self.watch_restarts.get_or_create(&NameLabel { name: watch.resource() }).set(restarts);
+                let label = NameLabel { name: watch.resource() };
+                let health = watch.health();
+                let restarts = i64::try_from(health.restarts).unwrap_or(i64::MAX);
+                self.watch_restarts.get_or_create(&label).set(restarts);
+                self.unreadable.get_or_create(&label).set(i64::try_from(health.unreadable).unwrap_or(i64::MAX));
             }
             tokio::time::sleep(SHOW_PERIOD).await;
         }

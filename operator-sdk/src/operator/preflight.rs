@@ -28,6 +28,8 @@ pub(super) struct Need {
 pub(super) enum PreflightError {
     #[error("failed to reach the API server: {0}; check its address and this machine's network")]
     Unreachable(String),
+    #[error("failed to ask the API server for this identity's rights: {0}; check the credentials")]
+    Refused(Box<kube::core::Status>),
     #[error("missing permission to {0}; apply what the verb 'manifests' prints (see also the verb 'permissions')")]
     Missing(String),
 }
@@ -68,6 +70,7 @@ async fn ask(api: &Api<SelfSubjectAccessReview>, need: Need) -> Result<Option<St
     let answer = tokio::time::timeout(TIMEOUT, api.create(&parameters, &review)).await;
     let review = match answer {
         Ok(Ok(review)) => review,
+        Ok(Err(kube::Error::Api(status))) => return Err(PreflightError::Refused(status)),
         Ok(Err(error)) => return Err(PreflightError::Unreachable(error.to_string())),
         Err(_) => return Err(PreflightError::Unreachable("no answer in time".to_owned())),
     };

@@ -6,7 +6,7 @@ use futures::future::{join_all, pending};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
-    task::JoinSet,
+    task::{JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     admin::{self, Admin, Check},
-    cache::AnyWatch,
+    cache::{AnyWatch, WentBack},
     client::{ConnectError, Fence, Writes, connect},
     clock::Clock,
     controller::Environment,
@@ -30,6 +30,8 @@ use crate::{
 
 /// A runtime without a sign of life for so long is not alive.
 const HUNG_AFTER: Duration = Duration::from_secs(30);
+/// A watch that has failed for so long shows a world that may have moved on.
+const STALE_AFTER: Duration = Duration::from_secs(60);
 
 /// Why the process ended with an error.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +46,10 @@ pub(super) enum ProcessError {
     Preflight(#[from] PreflightError),
     #[error("failed to start: {0}")]
     Start(#[from] std::io::Error),
+    #[error(transparent)]
+    WentBack(#[from] WentBack),
+    #[error("a watch ended: {0}")]
+    Watch(#[from] JoinError),
     #[error("lost the leadership; another replica goes on, and this one has to be started again")]
     LostLeadership,
 }
@@ -72,9 +78,8 @@ pub(super) async fn run(operator: Operator, options: RunOptions) -> Result<(), P
     });
 
     preflight::check(&client, needs(&operator, &options)).await?;
-    for watch in &operator.watches {
-        background.spawn(Arc::clone(watch).run(client.clone()));
-    }
+    let mut watches: JoinSet<WentBack> =
+        operator.watches.iter().map(|watch| Arc::clone(watch).run(client.clone())).collect();
     background.spawn(Arc::clone(&metrics).follow(operator.watches.clone()));
 
     let fence = if options.leader_elect { Fence::closed(clock.clone()) } else { Fence::open(clock.clone()) };
@@ -96,6 +101,8 @@ pub(super) async fn run(operator: Operator, options: RunOptions) -> Result<(), P
     tokio::pin!(work);
     tokio::select! {
         ended = &mut work => return ended,
+        // Whatever was decided on these caches is in doubt: nothing is drained, the process begins anew.
+        Some(ended) = watches.join_next() => return Err(ended?.into()),
         _ = terminate.recv() => info!(signal = "SIGTERM", "stopping"),
         _ = interrupt.recv() => info!(signal = "SIGINT", "stopping"),
     }
@@ -201,7 +208,11 @@ fn probes(operator: &Operator, heartbeat: &Heartbeat, metrics: &Arc<Metrics>) ->
     let synced = |watch: &Arc<dyn AnyWatch>| {
         let watch = Arc::clone(watch);
         Check::new(format!("watch {}", watch.resource()), move || {
-            watch.is_synced().then_some(()).ok_or_else(|| "not listed yet".to_owned())
+            let trouble = watch.health().trouble.filter(|trouble| trouble.lasts >= STALE_AFTER || !watch.is_synced());
+            match trouble {
+                Some(trouble) => Err(format!("failing for {} s: {}", trouble.lasts.as_secs(), trouble.error)),
+                None => watch.is_synced().then_some(()).ok_or_else(|| "not listed yet".to_owned()),
+            }
         })
     };
     let metrics = Arc::clone(metrics);

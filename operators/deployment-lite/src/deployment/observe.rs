@@ -7,5 +7,5 @@ use crate::api::{LiteDeployment, LiteReplicaSet};
 
 pub(super) fn observe(context: &Context<LiteDeployment>, sets: &Watch<LiteReplicaSet>) -> Result<Observed> {
     let uid = context.object.uid_of().ok_or(Error::MissingField("metadata.uid"))?;
-    Ok(Observed::new(context.object.clone(), sets.controlled_by(&uid), context.clock.wall()))
+    Ok(Observed::new(context.object.clone(), sets.controlled_by(&uid)?, context.clock.wall()))
 }

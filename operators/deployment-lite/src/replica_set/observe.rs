@@ -8,5 +8,5 @@ use crate::api::LiteReplicaSet;
 
 pub(super) fn observe(context: &Context<LiteReplicaSet>, pods: &Watch<Pod>) -> Result<Observed> {
     let uid = context.object.uid_of().ok_or(Error::MissingField("metadata.uid"))?;
-    Ok(Observed::new(context.object.clone(), pods.controlled_by(&uid)))
+    Ok(Observed::new(context.object.clone(), pods.controlled_by(&uid)?))
 }
