@@ -27,6 +27,15 @@ pub(super) fn selector(generator: &mut SchemaGenerator) -> Schema {
     put(&mut schema, &format!("{expression}/values/items"), json!({"maxLength": LABEL_VALUE_LENGTH_MAX}));
     put(
         &mut schema,
+        "/properties/matchExpressions/items",
+        json!({"x-kubernetes-validations": [{
+            "rule": "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
+            "message": "must be given for In and NotIn, and only for them",
+            "fieldPath": ".values",
+        }]}),
+    );
+    put(
+        &mut schema,
         "",
         json!({"x-kubernetes-validations": [
             {"rule": "self == oldSelf", "message": "field is immutable"},
@@ -47,7 +56,20 @@ pub(super) fn template(generator: &mut SchemaGenerator) -> Schema {
     put(&mut schema, labels, json!({"maxProperties": LABELS_MAX}));
     put(&mut schema, &format!("{labels}/additionalProperties"), json!({"maxLength": LABEL_VALUE_LENGTH_MAX}));
     put(&mut schema, "", json!({"required": ["spec"]}));
+    bound_ports(schema.as_object_mut().and_then(|schema| schema.get_mut("properties")));
     schema
+}
+
+/// Bounds every port that may be a number or a name: the type behind it holds 32 bits, and there are no larger ports.
+fn bound_ports(properties: Option<&mut Value>) {
+    for (name, schema) in properties.and_then(Value::as_object_mut).into_iter().flatten() {
+        if name == "port" && schema.get("x-kubernetes-int-or-string").is_some() {
+            schema["minimum"] = json!(1);
+            schema["maximum"] = json!(u16::MAX);
+        }
+        bound_ports(schema.get_mut("properties"));
+        bound_ports(schema.pointer_mut("/items/properties"));
+    }
 }
 
 /// A number of at least 0, or a percentage.
@@ -109,8 +131,8 @@ pub(super) fn workload_rules() -> Value {
         {
             "rule": format!(
                 "!has(self.selector.matchExpressions) || self.selector.matchExpressions.all(e, \
-                    e.operator == 'In' ? {has_labels} && e.key in {labels} && {labels}[e.key] in e.values : \
-                    e.operator == 'NotIn' ? !({has_labels} && e.key in {labels} && {labels}[e.key] in e.values) : \
+                    e.operator == 'In' ? {has_labels} && e.key in {labels} && has(e.values) && {labels}[e.key] in e.values : \
+                    e.operator == 'NotIn' ? !({has_labels} && e.key in {labels} && has(e.values) && {labels}[e.key] in e.values) : \
                     e.operator == 'Exists' ? {has_labels} && e.key in {labels} : \
                     !({has_labels} && e.key in {labels}))"
             ),

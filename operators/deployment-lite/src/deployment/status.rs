@@ -1,13 +1,14 @@
 //! What a LiteDeployment reports of itself.
 
 use operator_sdk::{
+    Error,
     condition::{self, Report},
     plan::Results,
     selector,
 };
 
 use super::{
-    Observed, Step,
+    NameTaken, Observed, Step,
     core::{fencepost, version},
 };
 use crate::api::{LiteDeploymentStatus, LiteReplicaSet, LiteReplicaSetStatus};
@@ -45,12 +46,11 @@ fn number(set: &LiteReplicaSet, number: fn(&LiteReplicaSetStatus) -> i32) -> i32
     set.status.as_ref().map_or(0, number)
 }
 
-/// The name of the new LiteReplicaSet is taken by something that is not ours: the next one needs another name.
+/// The name of the new LiteReplicaSet is taken: the next one needs another name.
 fn has_collision(results: &Results<Step, ()>) -> bool {
-    results.iter().any(|(planned, result)| {
-        let is_create = matches!(planned.step, Step::CreateReplicaSet { .. });
-        let is_taken = matches!(result, Err(operator_sdk::Error::Request(error)) if error.is_already_exists());
-        is_create && is_taken
+    results.iter().any(|(_, result)| match result {
+        Err(Error::Other { source, .. }) => source.is::<NameTaken>(),
+        _ => false,
     })
 }
 
@@ -86,6 +86,8 @@ fn progressing_report(observed: &Observed, status: &LiteDeploymentStatus, curren
 
 #[cfg(test)]
 mod tests {
+    use operator_sdk::{Class, plan::Planned};
+
     use super::*;
     use crate::deployment::core::fixture::{deployment, observed, ready_set};
 
@@ -114,5 +116,18 @@ mod tests {
         let status = status(&observed(&deployment, vec![ready_set(&deployment, "new", 7)]), &Vec::new());
         assert_eq!(condition(&status, "Available"), ("False".to_owned(), "MinimumReplicasUnavailable".to_owned()));
         assert_eq!(status.unavailable_replicas, 0);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_counts_as_a_collision_and_no_other_failure_does() {
+        let deployment = deployment(3, "1", "0");
+        let observed = observed(&deployment, vec![]);
+        let create = Step::CreateReplicaSet { name: "web-1".to_owned(), hash: "1".to_owned(), replicas: 3 };
+        let count = |error: Error| {
+            let planned = Planned { step: create.clone(), reason: String::new() };
+            status(&observed, &vec![(planned, Err(error))]).collision_count
+        };
+        assert_eq!(count(Error::other(Class::Conflict, NameTaken("web-1".to_owned()))), 1);
+        assert_eq!(count(Error::other(Class::Conflict, "another")), 0);
     }
 }

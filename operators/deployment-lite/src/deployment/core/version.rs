@@ -17,7 +17,12 @@ const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 pub(crate) fn current(observed: &Observed) -> Option<&LiteReplicaSet> {
     let wanted = &observed.deployment.spec.template;
     let mut sets = observed.replica_sets.iter();
-    sets.find(|set| without_hash(&set.spec.template) == without_hash(wanted)).map(AsRef::as_ref)
+    sets.find(|set| is_of_template(set, wanted)).map(AsRef::as_ref)
+}
+
+/// True if this is a LiteReplicaSet of this template, the hash aside.
+pub(crate) fn is_of_template(set: &LiteReplicaSet, template: &PodTemplateSpec) -> bool {
+    without_hash(&set.spec.template) == without_hash(template)
 }
 
 /// All other LiteReplicaSets, oldest first.
