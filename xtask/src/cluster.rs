@@ -53,12 +53,21 @@ pub struct Cluster {
     docker: Docker,
 }
 
+/// A line for the user to type: a verb of xtask and what follows it, for the cluster of this name.
+#[must_use]
+pub fn line(name: &str, verb: &str, rest: &str) -> String {
+    match name {
+        DEFAULT_NAME => format!("cargo xtask {verb} {rest}"),
+        name => format!("cargo xtask {verb} --name {name} {rest}"),
+    }
+}
+
 impl Cluster {
     /// A cluster that `up` has brought up.
     pub fn open(name: &str) -> Result<Self> {
         let record = Record::read(name).filter(|record| record.is_complete);
         let record = record.ok_or_else(|| {
-            anyhow!("there is no cluster {name}: bring one up with `cargo xtask cluster up --name {name}`")
+            anyhow!("there is no cluster {name}: bring one up with `{}`", line(name, "cluster", "up"))
         })?;
         let docker = match record.is_private {
             true => PrivateDocker::new()?.client(),
@@ -80,6 +89,15 @@ impl Cluster {
             record: Some(record),
             docker,
         })
+    }
+
+    /// A line for the user to type: a verb of xtask and what follows it, for this very cluster.
+    #[must_use]
+    pub fn line(&self, verb: &str, rest: &str) -> String {
+        match &self.record {
+            Some(record) => line(&record.name, verb, rest),
+            None => format!("cargo xtask {verb} --context {} {rest}", self.name),
+        }
     }
 
     /// The cluster's name, or that of its context.

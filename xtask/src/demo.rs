@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let sums = traffic.finish()?;
     screen.end();
 
-    let kubectl = kubectl_line(&cluster);
+    let kubectl = |rest: String| cluster.line("kubectl", &rest);
     println!(
         "\nA lost pod was replaced in {}, a new version of six replicas rolled out in {}.\n\
          Requests meanwhile, each on a new connection: {} sent, {} failed.",
@@ -70,23 +70,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     println!(
         "\nLook around:\n  \
-         {kubectl} -n {NAMESPACE} get ldeploy,lrs,pods -o wide\n  \
-         {kubectl} -n {NAMESPACE} edit ldeploy web\n  \
-         {kubectl} -n {} logs deployment/deployment-lite\n\
-         Take it all down:\n  cargo xtask cluster down{}",
-        manifests::install::NAMESPACE,
-        name_option(&cluster),
+         {}\n  {}\n  {}\n\
+         Take it all down:\n  {}",
+        kubectl(format!("-n {NAMESPACE} get ldeploy,lrs,pods -o wide")),
+        kubectl(format!("-n {NAMESPACE} edit ldeploy web")),
+        kubectl(format!(
+            "-n {} logs --selector app.kubernetes.io/name=deployment-lite --prefix --tail 20",
+            manifests::install::NAMESPACE
+        )),
+        cluster.line("cluster", "down"),
     );
     Ok(())
-}
-
-/// How the user calls kubectl for this cluster.
-fn kubectl_line(cluster: &Cluster) -> String {
-    format!("cargo xtask kubectl{}", name_option(cluster))
-}
-
-fn name_option(cluster: &Cluster) -> String {
-    if cluster.name() == cluster::DEFAULT_NAME { String::new() } else { format!(" --name {}", cluster.name()) }
 }
 
 /// Removes what an earlier demo left, so that this one begins at the beginning.

@@ -153,9 +153,10 @@ fn load(cluster: &Cluster, images: &Images) -> Result<()> {
     for image in &missing {
         if let Some(node) = nodes.iter().find(|node| !node.holds(&image.name, None)) {
             bail!(
-                "node {} does not hold {} although it was loaded; try `cargo xtask cluster logs`",
+                "node {} does not hold {} although it was loaded; try `{}`",
                 node.name,
-                image.name
+                image.name,
+                cluster.line("cluster", "logs")
             );
         }
     }

@@ -15,14 +15,19 @@ mod progress;
 mod test;
 mod tools;
 
-use std::io::{Error, ErrorKind};
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, error::ErrorKind};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Everything around operator-lite, in one command each", version)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Everything around operator-lite, in one command each",
+    version
+)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -51,12 +56,17 @@ fn main() -> ExitCode {
     let result = match arguments.split_first() {
         // Docker and we ourselves call these; their arguments are not for clap.
         Some((first, rest)) if first == cluster::INTERNAL => cluster::run_internal(rest),
-        _ => run(Arguments::parse()),
+        _ => match Arguments::try_parse() {
+            Ok(arguments) => run(arguments),
+            Err(error) => return refuse(&error),
+        },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output, such as `head`, has read enough.
-        Err(error) if error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe) => {
+        Err(error)
+            if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) =>
+        {
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -64,6 +74,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The usual text for `--help`, and one line for what cannot be understood.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if error.exit_code() == 0 || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    }
+    let text = error.to_string();
+    let lines: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    eprintln!("{}; see 'cargo xtask --help'", lines.join(" "));
+    ExitCode::from(2)
 }
 
 fn run(arguments: Arguments) -> Result<()> {

@@ -1,5 +1,6 @@
 //! `cargo xtask cluster …` as the user types it.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use clap::{Args, Subcommand};
 
 use super::node::Action;
 use super::private_docker::PrivateDocker;
-use super::{Cluster, DEFAULT_NAME, Record, UpOptions, cleanup, forward, health, kind, node, up};
+use super::{Cluster, DEFAULT_NAME, Record, UpOptions, cleanup, forward, health, kind, line, node, up};
 use crate::tools::{self, Tool};
 use crate::{paths, progress};
 
@@ -125,8 +126,9 @@ fn status(choice: &Choice) -> Result<()> {
     {
         writeln!(
             out,
-            "cluster     {}, not complete: `cargo xtask cluster up` goes on, `down` removes it",
-            record.name
+            "cluster     {}, not complete: `{}` goes on, `down` removes it",
+            record.name,
+            line(&record.name, "cluster", "up")
         )?;
         return Ok(());
     }
@@ -141,7 +143,8 @@ fn status(choice: &Choice) -> Result<()> {
             let namespace = namespace.map_or_else(|error| error.to_string(), |path| path.display().to_string());
             writeln!(out, "network     private: nsenter --net={namespace}")?;
             let runs = forward::is_running(&record.name)?;
-            writeln!(out, "forwarder   {}", if runs { "runs" } else { "does not run: cargo xtask cluster up" })?;
+            let up = line(&record.name, "cluster", "up");
+            writeln!(out, "forwarder   {}", if runs { "runs".to_owned() } else { format!("does not run: {up}") })?;
         }
     }
     let ready = health::nodes(&cluster);
@@ -168,23 +171,52 @@ fn status(choice: &Choice) -> Result<()> {
 pub struct KubectlArguments {
     /// Arguments for kubectl; `--name NAME` as the first two choose another cluster of ours.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<std::ffi::OsString>,
+    arguments: Vec<OsString>,
 }
 
 /// Becomes kubectl.
 pub fn kubectl(arguments: &KubectlArguments) -> Result<()> {
     use std::os::unix::process::CommandExt;
-    let mut rest = arguments.arguments.as_slice();
-    let cluster = match rest {
-        [option, value, others @ ..] if option == "--name" => {
-            rest = others;
-            Cluster::open(&value.to_string_lossy())?
-        }
-        [option, value, others @ ..] if option == "--context" => {
-            rest = others;
-            Cluster::existing(&value.to_string_lossy())?
-        }
-        _ => Cluster::open(DEFAULT_NAME)?,
+    let (choice, rest) = choice_of(&arguments.arguments);
+    Err(choice.open()?.kubectl().args(rest).exec()).context("failed to become kubectl")
+}
+
+/// What the first arguments choose, and those that are left for kubectl.
+fn choice_of(arguments: &[OsString]) -> (Choice, &[OsString]) {
+    let default = Choice { name: DEFAULT_NAME.to_owned(), context: None };
+    let Some((first, rest)) = arguments.split_first() else { return (default, arguments) };
+    let first = first.to_string_lossy();
+    let (option, value, rest) = match (first.split_once('='), rest) {
+        (Some((option, value)), rest) => (option, value.to_owned(), rest),
+        (None, [value, rest @ ..]) => (first.as_ref(), value.to_string_lossy().into_owned(), rest),
+        (None, []) => return (default, arguments),
     };
-    Err(cluster.kubectl().args(rest).exec()).context("failed to become kubectl")
+    match option {
+        "--name" => (Choice { name: value, ..default }, rest),
+        "--context" => (Choice { context: Some(value), ..default }, rest),
+        _ => (default, arguments),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(arguments: &[&str]) -> (String, Option<String>, Vec<String>) {
+        let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+        let (choice, rest) = choice_of(&arguments);
+        let rest = rest.iter().map(|argument| argument.to_string_lossy().into_owned());
+        (choice.name, choice.context, rest.collect())
+    }
+
+    #[test]
+    fn only_the_first_argument_chooses_the_cluster() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let default = DEFAULT_NAME.to_owned();
+        assert_eq!(chosen(&["get", "pods"]), (default.clone(), None, words(&["get", "pods"])));
+        assert_eq!(chosen(&["--name", "a", "get"]), ("a".to_owned(), None, words(&["get"])));
+        assert_eq!(chosen(&["--name=a", "get"]), ("a".to_owned(), None, words(&["get"])));
+        assert_eq!(chosen(&["--context=b", "get"]), (default.clone(), Some("b".to_owned()), words(&["get"])));
+        assert_eq!(chosen(&["get", "--name", "a"]), (default, None, words(&["get", "--name", "a"])));
+    }
 }

@@ -14,10 +14,15 @@ use crate::{paths, progress};
 /// Takes a cluster down; `purge` also removes what is kept to make the next `up` quick.
 pub fn down(name: &str, purge: bool) -> Result<()> {
     let _lock = Lock::of_cluster(name)?;
+    let is_known = paths::cluster(name)?.exists();
     let step = progress::step(format!("taking the cluster {name} down"));
     remove_interrupted(name)?;
     let is_last = end_private_docker()?;
-    step.done();
+    if is_known {
+        step.done()
+    } else {
+        step.done_with("there was none of this name")
+    }
     if is_last {
         loop_device::detach_forgotten()?;
         sysctl::restore()?;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::docker::Docker;
+use super::line;
 use super::record::Record;
 use crate::tools::ToolBox;
 use crate::{paths, process};
@@ -35,7 +36,7 @@ pub fn create(record: &Record, docker: &Docker, tools: &ToolBox) -> Result<()> {
         let logs = folder.join("failed-nodes");
         let _ = export_logs(record, docker, tools, &logs);
         return created.with_context(|| {
-            format!("logs of the nodes: {}; try again: cargo xtask cluster up --name {}", logs.display(), record.name)
+            format!("logs of the nodes: {}; try again: {}", logs.display(), line(&record.name, "cluster", "up"))
         });
     }
     // Only a complete kubeconfig gets the name that others look for.

@@ -100,7 +100,7 @@ fn wait_for_systemd(docker: &Docker, node: &Node) -> Result<()> {
         docker.exec(&node.name, &["systemctl", "is-active", "containerd"]).map_err(|error| error.to_string())
     })
     .map(drop)
-    .with_context(|| format!("{} does not start: see `cargo xtask cluster logs`", node.name))
+    .with_context(|| format!("{} does not start: see the verb `logs` of `cargo xtask cluster`", node.name))
 }
 
 fn find<'record>(record: &'record Record, name: &str) -> Result<&'record Node> {

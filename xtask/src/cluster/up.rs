@@ -9,7 +9,9 @@ use super::lock::Lock;
 use super::private_docker::PrivateDocker;
 use super::record::Record;
 use super::situation::{self, Situation};
-use super::{Cluster, DEFAULT_NAME, cleanup, forward, health, kind, loop_device, network, node, node_image, sysctl};
+use super::{
+    Cluster, DEFAULT_NAME, cleanup, forward, health, kind, line, loop_device, network, node, node_image, sysctl,
+};
 use crate::tools::{self, Tool};
 use crate::{paths, progress};
 
@@ -135,12 +137,11 @@ fn create(options: &UpOptions, docker: &Docker, is_private: bool, image: String)
 fn revive(record: Record, options: &UpOptions) -> Result<Cluster> {
     if (record.workers, record.controllers_off) != (options.workers, options.controllers_off) {
         bail!(
-            "the cluster {} is up in another shape ({} workers, built-in controllers {}): take it down first with \
-             `cargo xtask cluster down --name {}`",
+            "the cluster {} is up in another shape ({} workers, built-in controllers {}): take it down first with `{}`",
             record.name,
             record.workers,
             if record.controllers_off { "off" } else { "on" },
-            record.name,
+            line(&record.name, "cluster", "down"),
         );
     }
     let mut is_restarted = false;
@@ -168,8 +169,9 @@ fn revive(record: Record, options: &UpOptions) -> Result<Cluster> {
     if is_restarted || !health::is_healthy(&cluster, &record) {
         recover(&cluster, &record, is_restarted).with_context(|| {
             format!(
-                "the cluster {0} does not recover: `cargo xtask cluster down --name {0}`, then up again",
-                record.name
+                "the cluster {} does not recover: `{}`, then up again",
+                record.name,
+                line(&record.name, "cluster", "down")
             )
         })?;
     } else {
@@ -191,8 +193,9 @@ fn recover(cluster: &Cluster, record: &Record, is_restarted: bool) -> Result<()>
 
 fn announce(cluster: &Cluster) {
     progress::say(format!(
-        "the cluster {} is up: cargo xtask kubectl get nodes, or export KUBECONFIG={}",
+        "the cluster {} is up: {}, or export KUBECONFIG={}",
         cluster.name(),
+        cluster.line("kubectl", "get nodes"),
         cluster.kubeconfig().display()
     ));
 }

@@ -27,7 +27,7 @@ const JANITOR: &str = r#"
 read -r word
 [ "$word" = done ] && exit 0
 "$@" delete pod request-counter --ignore-not-found --wait=false > /dev/null 2>&1
-echo "The demo was broken off. Its client is removed; the cluster stays up: cargo xtask cluster status" >&2
+echo "The demo was broken off. Its client is removed; the cluster stays up: see 'cargo xtask cluster status'" >&2
 "#;
 
 /// The client under way.

@@ -80,7 +80,8 @@ impl Watch {
             if started.elapsed() > limit {
                 screen.end();
                 bail!(
-                    "waited {} s until {what}; last seen: {}; look by `cargo xtask kubectl -n {NAMESPACE} get ldeploy,lrs,pods,events`",
+                    "waited {} s until {what}; last seen: {}; look by `cargo xtask kubectl [--name CLUSTER] -n {NAMESPACE} get \
+                     ldeploy,lrs,pods,events`",
                     limit.as_secs(),
                     view.line()
                 );

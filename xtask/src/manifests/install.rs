@@ -37,7 +37,8 @@ pub fn operator(cluster: &Cluster, operator: &Operator) -> Result<()> {
     rollout.args(["--namespace", NAMESPACE, "rollout", "status", &timeout, &format!("deployment/{}", operator.name)]);
     process::output(&format!("start {}", operator.name), &mut rollout, READY_LIMIT + QUICK).with_context(|| {
         let name = operator.name;
-        format!("see why by `cargo xtask kubectl -n {NAMESPACE} describe pods` and `… logs deployment/{name}`")
+        let describe = cluster.line("kubectl", &format!("-n {NAMESPACE} describe pods"));
+        format!("see why by `{describe}` and `… logs deployment/{name}`")
     })?;
     step.done_with(&operator.image);
     Ok(())

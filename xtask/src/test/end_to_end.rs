@@ -20,12 +20,13 @@ const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 const TEST_LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// Files of tests on the cluster, the harmless ones first.
-const ON_CLUSTER: [&str; 8] = [
+const ON_CLUSTER: [&str; 9] = [
     "cluster_network",
     "cluster_access",
     "cluster_storage",
     "deployment_lite_bad_input",
     "deployment_lite_rollout",
+    "deployment_lite_hands",
     "deployment_lite_leader",
     "cluster_node_failure",
     "cluster_without_controllers",
