@@ -15,9 +15,18 @@ use crate::wait::{self, Seen};
 /// The API of a namespace's LiteDeployments.
 #[must_use]
 pub fn api(cluster: &Cluster, namespace: &str) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("apps.operator-lite.dev", "v1alpha1", "LiteDeployment");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "litedeployments");
-    Api::namespaced_with(cluster.client.clone(), namespace, &resource)
+    api_of(cluster, namespace, "LiteDeployment", "litedeployments")
+}
+
+/// The API of a namespace's LiteReplicaSets.
+#[must_use]
+pub fn replica_sets(cluster: &Cluster, namespace: &str) -> Api<DynamicObject> {
+    api_of(cluster, namespace, "LiteReplicaSet", "litereplicasets")
+}
+
+fn api_of(cluster: &Cluster, namespace: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("apps.operator-lite.dev", "v1alpha1", kind);
+    Api::namespaced_with(cluster.client.clone(), namespace, &ApiResource::from_gvk_with_plural(&kind, plural))
 }
 
 /// A LiteDeployment of web servers labelled `app: <name>`.
@@ -59,6 +68,15 @@ pub async fn create(cluster: &Cluster, namespace: &str, object: &Value) -> Resul
 /// There is none of this name.
 pub async fn delete(cluster: &Cluster, namespace: &str, name: &str) -> Result<()> {
     api(cluster, namespace).delete(name, &DeleteParams::default()).await?;
+    Ok(())
+}
+
+/// Merges a change into a LiteReplicaSet, past the LiteDeployment that owns it.
+///
+/// # Errors
+/// It is refused.
+pub async fn change_replica_set(cluster: &Cluster, namespace: &str, name: &str, change: &Value) -> Result<()> {
+    replica_sets(cluster, namespace).patch(name, &PatchParams::default(), &Patch::Merge(change)).await?;
     Ok(())
 }
 

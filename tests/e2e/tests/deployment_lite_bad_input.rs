@@ -40,6 +40,23 @@ async fn a_rolling_update_that_may_neither_surge_nor_lack_is_refused() -> Result
 }
 
 #[tokio::test]
+async fn a_selector_whose_expression_lacks_values_is_refused() -> Result<()> {
+    refused("values", "spec.selector.matchExpressions[0].values", |object| {
+        object["spec"]["selector"]["matchExpressions"] = json!([{"key": "app", "operator": "In"}]);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_port_that_no_type_can_hold_is_refused() -> Result<()> {
+    refused("port", "spec.template.spec.containers[0].readinessProbe.httpGet.port", |object| {
+        object["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] =
+            json!({"httpGet": {"path": "/", "port": 3_000_000_000_u32}});
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_changed_selector_is_refused() -> Result<()> {
     namespace::with_namespace("immutable", async |cluster, namespace| {
         let good = lite_deployment::web("web", 0);
