@@ -2,6 +2,7 @@
 
 mod arguments;
 mod capability;
+mod cgroup;
 mod cleanup;
 mod docker;
 mod existing;

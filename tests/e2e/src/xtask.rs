@@ -36,6 +36,12 @@ impl Xtask {
         Self { program: self.program.clone(), cluster: name.to_owned() }
     }
 
+    /// The name of the cluster that it acts on.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
     /// Where the program lies.
     #[must_use]
     pub fn program(&self) -> &Path {

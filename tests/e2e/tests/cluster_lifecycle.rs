@@ -78,11 +78,32 @@ async fn kill_three_times_then_use(xtask: &Xtask) -> Result<()> {
     let ready = nodes.lines().filter(|line| line.split_whitespace().nth(1) == Some("Ready")).count();
     ensure!(ready == 2 && nodes.lines().count() == 2, "the nodes are\n{nodes}");
 
+    freeze_a_process(xtask).await?;
     let started = Instant::now();
     let mut again = Up::start(xtask)?;
     again.finish().await?;
     ensure!(started.elapsed() < Duration::from_secs(15), "an `up` of a healthy cluster took {:?}", started.elapsed());
     Ok(())
+}
+
+/// What a container runtime in a node leaves if it is killed while it changes the cgroup of a pod: a process that no
+/// signal reaches, where the machine has cgroups of version 1. `down` has to cope with it.
+async fn freeze_a_process(xtask: &Xtask) -> Result<()> {
+    const FREEZE: &str = r#"
+        set -eu
+        frozen=/sys/fs/cgroup/freezer/pod/frozen
+        [ -d /sys/fs/cgroup/freezer ] || exit 0
+        mkdir -p "$frozen"
+        sleep infinity > /dev/null 2>&1 &
+        echo $! > "$frozen/cgroup.procs"
+        echo FROZEN > "$frozen/freezer.state"
+    "#;
+    let mut docker = tokio::process::Command::new("docker");
+    if let Some(host) = std::env::var_os("OPERATOR_LITE_DOCKER_HOST") {
+        docker.env("DOCKER_HOST", host);
+    }
+    docker.args(["exec", &format!("{}-worker", xtask.cluster()), "sh", "-c", FREEZE]);
+    command::succeed(&mut docker, command::USUAL_LIMIT).await.map(drop)
 }
 
 /// A second `up` ends at once and says who is at work.

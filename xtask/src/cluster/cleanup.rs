@@ -8,7 +8,7 @@ use super::docker::Docker;
 use super::lock::Lock;
 use super::private_docker::PrivateDocker;
 use super::record::Record;
-use super::{forward, loop_device, network, node_image, sysctl};
+use super::{cgroup, forward, loop_device, network, node_image, sysctl};
 use crate::{paths, progress};
 
 /// Takes a cluster down; `purge` also removes what is kept to make the next `up` quick.
@@ -88,15 +88,30 @@ fn remove_containers(docker: &Docker, name: &str) -> Result<()> {
                 docker.output(&format!("unpause {container}"), &["unpause", container])?;
             }
         }
-        let mut arguments = vec!["rm", "--force", "--volumes"];
-        arguments.extend(containers.iter().map(String::as_str));
-        docker.output(&format!("remove the nodes of {name}"), &arguments)?;
+        if let Err(error) = remove(docker, name, &containers) {
+            progress::say(format!("{error:#}; looking for frozen processes in it"));
+            // Some may be gone by now.
+            let containers = docker.containers(name)?;
+            for container in &containers {
+                cgroup::thaw(docker.inspect(container)?["Id"].as_str().unwrap_or(container))?;
+            }
+            remove(docker, name, &containers)?;
+        }
     }
     let network = network::name(name);
     if docker.has_network(&network) {
         docker.output(&format!("remove the network of {name}"), &["network", "rm", &network])?;
     }
     Ok(())
+}
+
+fn remove(docker: &Docker, name: &str, containers: &[String]) -> Result<()> {
+    if containers.is_empty() {
+        return Ok(());
+    }
+    let mut arguments = vec!["rm", "--force", "--volumes"];
+    arguments.extend(containers.iter().map(String::as_str));
+    docker.output(&format!("remove the nodes of {name}"), &arguments).map(drop)
 }
 
 /// Ends the private daemon unless another cluster lives in it; whether no cluster is left at all.

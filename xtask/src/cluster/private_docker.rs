@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::Signal;
 use serde_json::json;
 
+use super::cgroup;
 use super::docker::Docker;
 use super::{capability, sysctl};
 use crate::packages::{self, Package};
@@ -117,7 +118,7 @@ impl PrivateDocker {
         for name in self.outer_processes() {
             process::kill(name, "the private Docker daemon")?;
         }
-        remove_cgroups(&self.cgroup())?;
+        cgroup::remove(&self.cgroup())?;
         if self.folder.exists() {
             fs::remove_dir_all(&self.folder).with_context(|| format!("failed to remove {}", self.folder.display()))?;
         }
@@ -223,27 +224,4 @@ impl PrivateDocker {
         command.spawn().context("failed to start the private Docker daemon")?;
         Ok(())
     }
-}
-
-/// Removes a cgroup with all below it from every hierarchy of version 1 and 2.
-fn remove_cgroups(name: &str) -> Result<()> {
-    let root = Path::new("/sys/fs/cgroup");
-    let mut places = vec![root.join(name)];
-    places.extend(fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path().join(name)));
-    process::wait_for("the cgroups to empty", Duration::from_secs(30), || {
-        for place in places.iter().filter(|place| place.is_dir()) {
-            remove_cgroup(place).map_err(|error| format!("failed to remove {}: {error}", place.display()))?;
-        }
-        Ok(())
-    })
-}
-
-fn remove_cgroup(folder: &Path) -> std::io::Result<()> {
-    for entry in fs::read_dir(folder)?.flatten() {
-        // The files of a cgroup cannot be removed and need not be: it goes as a folder.
-        if entry.file_type()?.is_dir() {
-            remove_cgroup(&entry.path())?;
-        }
-    }
-    fs::remove_dir(folder)
 }
