@@ -147,7 +147,10 @@ impl<K: Object> Watch<K> {
     }
 
     /// The object of this key as the cache has it.
-    pub fn get(&self, key: &Key) -> Option<Arc<K>> {
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`](crate::Error::Unreadable) if it is there but does not fit its type.
+    pub fn get(&self, key: &Key) -> Result<Option<Arc<K>>> {
         self.shared.with_store(|store| store.get(key))
     }
 
@@ -189,12 +192,12 @@ impl<K: Object> Shared<K> {
     }
 
     /// Stores what the server said, and tells the subscribers before anybody can see a later state.
-    fn apply(&self, update: impl FnOnce(&mut Store<K>) -> Vec<Change<K>>) {
+    fn apply<C: IntoIterator<Item = Change<K>>>(&self, update: impl FnOnce(&mut Store<K>) -> C) {
         self.with_store(|store| {
             let changes = update(store);
             let subscribers = self.subscribers();
-            for change in &changes {
-                subscribers.iter().for_each(|subscriber| subscriber(change));
+            for change in changes {
+                subscribers.iter().for_each(|subscriber| subscriber(&change));
             }
         });
         self.made_progress();
@@ -209,17 +212,21 @@ impl<K: Object> Shared<K> {
     }
 
     fn note_failure(&self, error: &str) {
-        let mut failing = self.failing();
-        let since = failing.take().map_or_else(Instant::now, |(since, _)| since);
-        *failing = Some((since, error.to_owned()));
+        {
+            let mut failing = self.failing();
+            let since = failing.take().map_or_else(Instant::now, |(since, _)| since);
+            *failing = Some((since, error.to_owned()));
+        }
+        self.made_progress();
     }
 
     fn note_success(&self) {
-        *self.failing() = None;
+        if self.failing().take().is_some() {
+            self.made_progress();
+        }
     }
 
     fn list_stored(&self, number: u64) {
-        self.note_success();
         self.lists_stored.store(number, Ordering::SeqCst);
         self.is_synced.store(true, Ordering::SeqCst);
         self.made_progress();
@@ -241,9 +248,9 @@ impl<K: Object> AnyWatch for Shared<K> {
         }
         Some(self.with_store(|store| match written {
             Written::Revision { revision, .. } => store.revision() >= *revision,
-            Written::Deleted { key, uid, .. } => {
-                store.get(key).is_none_or(|object| object.uid_of().as_ref() != Some(uid) || object.is_terminating())
-            }
+            Written::Deleted { key, uid, .. } => store.metadata(key).is_none_or(|metadata| {
+                metadata.uid.as_deref() != Some(uid.as_str()) || metadata.deletion_timestamp.is_some()
+            }),
             Written::Unknown { .. } => false,
         }))
     }

@@ -192,10 +192,10 @@ impl Client {
         if !self.writes.fence.allows_request_of(REQUEST_TIMEOUT) {
             return Err(RequestError::Fenced { permission, key: key.clone() });
         }
-        let open = self.journal.open::<K>();
+        self.journal.open::<K>();
         let answer = self.send(permission, key, request).await;
         if !answer.as_ref().is_err_and(RequestError::may_have_been_applied) {
-            self.journal.close(open);
+            self.journal.close::<K>();
         }
         answer
     }

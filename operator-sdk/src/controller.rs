@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, fmt, panic, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use hold::{Holds, Verdict};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 pub use metrics::ControllerMetrics;
 use metrics::End;
@@ -20,7 +21,7 @@ use crate::{
     client::{Journal, Writes},
     clock::{BootTime, Clock},
     error::{Class, Error, Result},
-    object::{Key, Object, Uid},
+    object::{Key, Object, Uid, controller_of},
     permission::{Permission, Verb},
     plan::{Planner, Planning},
     queue::{Queue, Retry},
@@ -80,8 +81,7 @@ impl<R: Reconciler> Controller<R> {
         self.wiring.push(Box::new(move |queue, owners| {
             let (queue, owners) = (queue.clone(), owners.clone());
             watched.subscribe(move |change| {
-                let sides = [change.old.as_deref(), change.new.as_deref()];
-                for owner in sides.into_iter().flatten().filter_map(|child| owner_of(child, &owners)) {
+                for owner in change.metadata().filter_map(|child| owner_of(child, &owners)) {
                     queue.add(owner);
                 }
             });
@@ -97,13 +97,13 @@ impl<R: Reconciler> Controller<R> {
 }
 
 /// The key of the object that controls `child`, if this very incarnation of it is in the cache.
-fn owner_of<C: Object, K: Object>(child: &C, owners: &Watch<K>) -> Option<Key> {
-    let reference = child.controller()?;
+fn owner_of<K: Object>(child: &ObjectMeta, owners: &Watch<K>) -> Option<Key> {
+    let reference = controller_of(child)?;
     if reference.kind != K::kind(&()) || reference.api_version != K::api_version(&()) {
         return None;
     }
-    let key = Key { namespace: child.meta().namespace.clone(), name: reference.name.clone() };
-    let owner = owners.get(&key)?;
+    let key = Key { namespace: child.namespace.clone(), name: reference.name.clone() };
+    let owner = owners.get(&key).ok()??;
     (owner.uid_of() == Some(Uid::from(reference.uid.as_str()))).then_some(key)
 }
 
@@ -216,7 +216,8 @@ impl<R: Reconciler> Running<R> {
             self.queue.done(&key, Retry::Hold(again));
             return;
         }
-        let Some(object) = self.watch.get(&key) else {
+        // One that cannot be read was named when it came; its next version brings it back here.
+        let Ok(Some(object)) = self.watch.get(&key) else {
             self.queue.done(&key, Retry::No);
             return;
         };

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Debug};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -34,7 +34,7 @@ pub trait Object:
 
     /// The owner reference that says who controls this object, if any.
     fn controller(&self) -> Option<&OwnerReference> {
-        self.owner_references().iter().find(|owner| owner.controller == Some(true))
+        controller_of(self.meta())
     }
 
     /// True if the object of this uid controls this one.
@@ -46,6 +46,11 @@ pub trait Object:
 impl<K> Object for K where
     K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
 {
+}
+
+/// The owner reference that says who controls the object of this metadata, if any.
+pub fn controller_of(metadata: &ObjectMeta) -> Option<&OwnerReference> {
+    metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
 }
 
 /// Namespace (for namespaced kinds) and name: the identity of a work item.

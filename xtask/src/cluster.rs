@@ -57,9 +57,11 @@ pub struct Cluster {
 /// A line for the user to type: a verb of xtask and what follows it, for the cluster of this name.
 #[must_use]
 pub fn line(name: &str, verb: &str, rest: &str) -> String {
-    match name {
-        DEFAULT_NAME => format!("cargo xtask {verb} {rest}"),
-        name => format!("cargo xtask {verb} --name {name} {rest}"),
+    match (name, verb) {
+        (DEFAULT_NAME, _) => format!("cargo xtask {verb} {rest}"),
+        // What follows goes to kubectl.
+        (_, "kubectl") => format!("cargo xtask {verb} --name {name} {rest}"),
+        _ => format!("cargo xtask {verb} {rest} --name {name}"),
     }
 }
 

@@ -48,6 +48,10 @@ impl<K: Object> Read<K> {
 impl<'de, K: Object> Deserialize<'de> for Read<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
+        if let Ok(object) = K::deserialize(&value) {
+            return Ok(Self::Whole(object));
+        }
+        // Once more, slowly, for the path of the field.
         match serde_path_to_error::deserialize(&value) {
             Ok(object) => Ok(Self::Whole(object)),
             Err(error) => {

@@ -8,7 +8,7 @@ use std::{
 use futures::{Stream, StreamExt, pin_mut};
 use kube::api::{ListParams, ObjectList, Request, WatchEvent, WatchParams};
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{Shared, WentBack, list_revision, read::Read};
 use crate::{
@@ -20,8 +20,9 @@ use crate::{
 const PAGE_SIZE: u32 = 500;
 /// A watch is renewed after this long plus up to as much again, so that many watches do not fall due together.
 const WATCH_SECONDS_MIN: u32 = 240;
-/// A stream without even a bookmark for this much longer than its own time-out is dead.
-const GRACE: Duration = Duration::from_secs(10);
+/// The server sends a bookmark every minute or so. A stream that says nothing for so long is dead, or stands at a
+/// revision that the server has yet to reach, as after a restore; a list tells.
+const SILENCE_LIMIT: Duration = Duration::from_secs(150);
 const LIST_TIMEOUT: Duration = Duration::from_secs(60);
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(250), max: Duration::from_secs(30) };
 
@@ -168,7 +169,6 @@ async fn watch<K: Object>(
     };
     *resume = Some(from);
     pin_mut!(stream);
-    let deadline = Duration::from_secs(seconds.into()) + GRACE;
     let settled = tokio::time::sleep(SHORTEST_WATCH);
     pin_mut!(settled);
     let mut is_settled = false;
@@ -179,7 +179,7 @@ async fn watch<K: Object>(
                 shared.note_success();
                 continue;
             }
-            event = tokio::time::timeout(deadline, stream.next()) => event,
+            event = tokio::time::timeout(SILENCE_LIMIT, stream.next()) => event,
             () = shared.relist.notified() => {
                 if shared.lists_stored.load(Ordering::SeqCst) < shared.lists_asked.load(Ordering::SeqCst) {
                     return End::Relist;
@@ -187,7 +187,11 @@ async fn watch<K: Object>(
                 continue;
             }
         };
-        let Ok(Some(event)) = event else { return End::Resume };
+        let Ok(event) = event else {
+            info!(resource = %K::plural(&()), "the watch is silent, listing anew");
+            return End::Relist;
+        };
+        let Some(event) = event else { return End::Resume };
         match event {
             Ok(WatchEvent::Added(read) | WatchEvent::Modified(read)) => {
                 resume.clone_from(read.resource_version());
@@ -202,7 +206,7 @@ async fn watch<K: Object>(
                 let revision = list_revision(Some(&resource_version));
                 shared.apply(|store| {
                     store.advance(Some(revision));
-                    Vec::new()
+                    None
                 });
                 *resume = Some(resource_version);
             }

@@ -5,67 +5,101 @@ use std::{
     sync::Arc,
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tracing::error;
 
 use super::read::{Read, Unreadable};
 use crate::{
     error::{Error, Result},
-    object::{Key, Object, Revision, Uid},
+    object::{Key, Object, Revision, Uid, controller_of},
 };
 
-/// One object came, changed or went. `old` and `new` are never both absent.
+/// One object came, changed or went.
 #[derive(Clone, Debug)]
 pub struct Change<K> {
     /// Which object.
     pub key: Key,
-    /// What the cache held before.
+    /// What the cache held before; `None` also if that could not be read.
     pub old: Option<Arc<K>>,
-    /// What it holds now; `None` after a deletion.
+    /// What it holds now; `None` after a deletion, and also if what is there now cannot be read.
     pub new: Option<Arc<K>>,
+    /// The metadata of the side, or of both sides, that cannot be read.
+    pub unreadable: Vec<ObjectMeta>,
+}
+
+impl<K: Object> Change<K> {
+    /// The metadata of both sides, as far as there are any.
+    pub fn metadata(&self) -> impl Iterator<Item = &ObjectMeta> {
+        let sides = [self.old.as_deref(), self.new.as_deref()];
+        sides.into_iter().flatten().map(K::meta).chain(&self.unreadable)
+    }
+}
+
+/// What is known of one object.
+#[derive(Clone, Debug)]
+enum Slot<K: Object> {
+    Whole(Arc<K>),
+    Unreadable(Arc<Unreadable<K>>),
+}
+
+impl<K: Object> Slot<K> {
+    fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Self::Whole(object) => object.meta(),
+            Self::Unreadable(unreadable) => &unreadable.metadata.metadata,
+        }
+    }
+
+    fn revision(&self) -> Option<Revision> {
+        self.metadata().resource_version.as_deref().and_then(Revision::parse)
+    }
+
+    /// The object, or an error that names it and what is wrong with it.
+    fn object(&self) -> Result<Arc<K>> {
+        match self {
+            Self::Whole(object) => Ok(Arc::clone(object)),
+            Self::Unreadable(unreadable) => Err(Error::Unreadable {
+                kind: K::kind(&()).into_owned(),
+                key: unreadable.metadata.key(),
+                problem: unreadable.problem.clone(),
+            }),
+        }
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Store<K: Object> {
-    objects: BTreeMap<Key, Arc<K>>,
+    slots: BTreeMap<Key, Slot<K>>,
     by_controller: BTreeMap<Uid, BTreeSet<Key>>,
-    /// Objects that exist but cannot be read; none of them is in `objects`.
-    unreadable: BTreeMap<Key, Unreadable<K>>,
     revision: Revision,
 }
 
 impl<K: Object> Default for Store<K> {
     fn default() -> Self {
-        Self {
-            objects: BTreeMap::new(),
-            by_controller: BTreeMap::new(),
-            unreadable: BTreeMap::new(),
-            revision: Revision::default(),
-        }
+        Self { slots: BTreeMap::new(), by_controller: BTreeMap::new(), revision: Revision::default() }
     }
 }
 
 impl<K: Object> Store<K> {
-    pub(super) fn get(&self, key: &Key) -> Option<Arc<K>> {
-        self.objects.get(key).cloned()
+    pub(super) fn get(&self, key: &Key) -> Result<Option<Arc<K>>> {
+        self.slots.get(key).map(Slot::object).transpose()
+    }
+
+    /// The metadata of an object, readable or not.
+    pub(super) fn metadata(&self, key: &Key) -> Option<&ObjectMeta> {
+        self.slots.get(key).map(Slot::metadata)
     }
 
     /// All objects that `owner` controls, or an error if one of them cannot be read: who counts the others must not
     /// take it for deleted.
     pub(super) fn controlled_by(&self, owner: &Uid) -> Result<Vec<Arc<K>>> {
-        if let Some((key, hidden)) = self.unreadable.iter().find(|(_, one)| one.metadata.is_controlled_by(owner)) {
-            return Err(Error::Unreadable {
-                kind: K::kind(&()).into_owned(),
-                key: key.clone(),
-                problem: hidden.problem.clone(),
-            });
-        }
         let keys = self.by_controller.get(owner).into_iter().flatten();
-        Ok(keys.filter_map(|key| self.get(key)).collect())
+        keys.filter_map(|key| self.get(key).transpose()).collect()
     }
 
-    /// How many objects exist that cannot be read.
+    /// How many objects there are that cannot be read.
     pub(super) fn unreadable(&self) -> usize {
-        self.unreadable.len()
+        self.slots.values().filter(|slot| matches!(slot, Slot::Unreadable(_))).count()
     }
 
     /// The newest revision of this kind that the cache has read: everything up to it is visible.
@@ -74,57 +108,35 @@ impl<K: Object> Store<K> {
     }
 
     pub(super) fn existing(&self) -> impl Iterator<Item = Change<K>> {
-        self.objects.iter().map(|(key, object)| Change { key: key.clone(), old: None, new: Some(Arc::clone(object)) })
+        self.slots.iter().map(|(key, slot)| change(key, None, Some(slot)))
     }
 
     /// Takes in an object of a watch event. An older copy than the one here is dropped (the view went back in time).
-    pub(super) fn upsert(&mut self, read: Read<K>) -> Vec<Change<K>> {
-        match read {
-            Read::Whole(object) => {
-                if !self.is_news(&object) {
-                    return Vec::new();
-                }
-                let key = object.key();
-                self.unreadable.remove(&key);
-                vec![self.replace(key, Some(Arc::new(object)))]
-            }
-            Read::Unreadable(hidden) => {
-                if !self.is_news(&hidden.metadata) {
-                    return Vec::new();
-                }
-                let key = hidden.metadata.key();
-                error!(resource = %K::plural(&()), object = %key, problem = %hidden.problem,
-                    "an object cannot be read, and is left out until it is corrected");
-                self.unreadable.insert(key.clone(), *hidden);
-                self.forget(key)
-            }
+    pub(super) fn upsert(&mut self, read: Read<K>) -> Option<Change<K>> {
+        let key = read.key();
+        let slot = match read {
+            Read::Whole(object) => Slot::Whole(Arc::new(object)),
+            Read::Unreadable(unreadable) => Slot::Unreadable(Arc::from(unreadable)),
+        };
+        self.advance(slot.revision());
+        if self.slots.get(&key).is_some_and(|held| held.revision() >= slot.revision()) {
+            return None;
         }
-    }
-
-    /// Notes how far an object shows the watch to be; true unless the object is here already, as new or newer.
-    fn is_news(&mut self, object: &impl Object) -> bool {
-        self.advance(object.revision());
-        let key = object.key();
-        let held = self.objects.get(&key).and_then(|held| held.revision());
-        let hidden = self.unreadable.get(&key).and_then(|hidden| hidden.metadata.revision());
-        held.max(hidden).is_none_or(|held| Some(held) < object.revision())
+        if let Slot::Unreadable(unreadable) = &slot {
+            error!(resource = %K::plural(&()), object = %key, problem = %unreadable.problem,
+                "an object cannot be read, and is left out until it is corrected");
+        }
+        Some(self.replace(key, Some(slot)))
     }
 
     /// Takes in a deletion. The event carries the revision of the deletion itself.
-    pub(super) fn remove(&mut self, object: &impl Object) -> Vec<Change<K>> {
+    pub(super) fn remove(&mut self, object: &impl Object) -> Option<Change<K>> {
         let key = object.key();
         self.advance(object.revision());
+        let held = self.slots.get(&key)?;
         // A deletion that is older than what is here concerns a former object of that name.
-        let concerns =
-            |revision: Option<Revision>, uid: Option<Uid>| revision <= object.revision() || uid == object.uid_of();
-        let hidden = self.unreadable.get(&key).map(|hidden| &hidden.metadata);
-        if hidden.is_some_and(|hidden| concerns(hidden.revision(), hidden.uid_of())) {
-            self.unreadable.remove(&key);
-        }
-        if self.get(&key).is_some_and(|held| concerns(held.revision(), held.uid_of())) {
-            return self.forget(key);
-        }
-        Vec::new()
+        let concerns = held.revision() <= object.revision() || held.metadata().uid == object.meta().uid;
+        concerns.then(|| self.replace(key, None))
     }
 
     /// Takes in a whole consistent list: what it lacks has been deleted meanwhile and is reported so.
@@ -139,12 +151,9 @@ impl<K: Object> Store<K> {
             return Err(self.revision);
         }
         let keys: BTreeSet<Key> = list.iter().map(Read::key).collect();
-        self.unreadable.retain(|key, _| keys.contains(key));
-        let gone: Vec<Key> = self.objects.keys().filter(|key| !keys.contains(*key)).cloned().collect();
+        let gone: Vec<Key> = self.slots.keys().filter(|key| !keys.contains(*key)).cloned().collect();
         let mut changes: Vec<_> = gone.into_iter().map(|key| self.replace(key, None)).collect();
-        for read in list {
-            changes.extend(self.upsert(read));
-        }
+        changes.extend(list.into_iter().filter_map(|read| self.upsert(read)));
         self.advance(Some(revision));
         Ok(changes)
     }
@@ -154,16 +163,12 @@ impl<K: Object> Store<K> {
         self.revision = self.revision.max(revision.unwrap_or_default());
     }
 
-    fn forget(&mut self, key: Key) -> Vec<Change<K>> {
-        if self.objects.contains_key(&key) { vec![self.replace(key, None)] } else { Vec::new() }
-    }
-
-    fn replace(&mut self, key: Key, new: Option<Arc<K>>) -> Change<K> {
+    fn replace(&mut self, key: Key, new: Option<Slot<K>>) -> Change<K> {
         let old = match &new {
-            Some(object) => self.objects.insert(key.clone(), Arc::clone(object)),
-            None => self.objects.remove(&key),
+            Some(slot) => self.slots.insert(key.clone(), slot.clone()),
+            None => self.slots.remove(&key),
         };
-        if let Some(owner) = old.as_deref().and_then(controller_uid)
+        if let Some(owner) = old.as_ref().and_then(controller_uid)
             && let Some(keys) = self.by_controller.get_mut(&owner)
         {
             keys.remove(&key);
@@ -171,15 +176,22 @@ impl<K: Object> Store<K> {
                 self.by_controller.remove(&owner);
             }
         }
-        if let Some(owner) = new.as_deref().and_then(controller_uid) {
+        if let Some(owner) = new.as_ref().and_then(controller_uid) {
             self.by_controller.entry(owner).or_default().insert(key.clone());
         }
-        Change { key, old, new }
+        change(&key, old.as_ref(), new.as_ref())
     }
 }
 
-fn controller_uid<K: Object>(object: &K) -> Option<Uid> {
-    object.controller().map(|owner| Uid::from(owner.uid.as_str()))
+fn change<K: Object>(key: &Key, old: Option<&Slot<K>>, new: Option<&Slot<K>>) -> Change<K> {
+    let whole = |slot: &Slot<K>| slot.object().ok();
+    let sides = [old, new].into_iter().flatten();
+    let unreadable = sides.filter(|slot| matches!(slot, Slot::Unreadable(_))).map(|slot| slot.metadata().clone());
+    Change { key: key.clone(), old: old.and_then(whole), new: new.and_then(whole), unreadable: unreadable.collect() }
+}
+
+fn controller_uid<K: Object>(slot: &Slot<K>) -> Option<Uid> {
+    controller_of(slot.metadata()).map(|owner| Uid::from(owner.uid.as_str()))
 }
 
 #[cfg(test)]
@@ -220,9 +232,9 @@ mod tests {
     fn an_older_copy_never_replaces_a_newer_one() {
         let mut store = Store::default();
         store.upsert(Read::Whole(map("a", "1", 5, None)));
-        assert!(store.upsert(Read::Whole(map("a", "1", 4, None))).is_empty());
+        assert!(store.upsert(Read::Whole(map("a", "1", 4, None))).is_none());
         assert!(store.replace_all(vec![Read::Whole(map("a", "1", 4, None))], revision(4)).is_err());
-        assert_eq!(store.get(&Key::namespaced("default", "a")).unwrap().revision(), Some(revision(5)));
+        assert_eq!(store.get(&Key::namespaced("default", "a")).unwrap().unwrap().revision(), Some(revision(5)));
     }
 
     #[test]
@@ -241,8 +253,8 @@ mod tests {
     fn a_late_deletion_does_not_take_a_new_object_of_the_same_name() {
         let mut store = Store::default();
         store.upsert(Read::Whole(map("a", "new", 7, None)));
-        assert!(store.remove(&map("a", "old", 6, None)).is_empty());
-        assert_eq!(store.remove(&map("a", "new", 8, None)).len(), 1);
+        assert!(store.remove(&map("a", "old", 6, None)).is_none());
+        assert!(store.remove(&map("a", "new", 8, None)).is_some());
     }
 
     #[test]
@@ -264,32 +276,39 @@ mod tests {
         Read::Unreadable(Box::new(Unreadable { metadata, problem: "spec.port: too large".to_owned() }))
     }
 
+    /// The uids of the owners that a change concerns.
+    fn owners(change: Option<Change<ConfigMap>>) -> Vec<String> {
+        change.unwrap().metadata().filter_map(controller_of).map(|owner| owner.uid.clone()).collect()
+    }
+
     #[test]
     fn what_cannot_be_read_is_not_taken_for_deleted_by_its_owner() {
         let mut store = Store::default();
+        let key = Key::namespaced("default", "a");
         store.upsert(Read::Whole(map("a", "a", 1, Some("x"))));
         store.upsert(Read::Whole(map("b", "b", 2, Some("y"))));
-        let changes = store.upsert(unreadable("a", 3, "x"));
-        assert!(changes.len() == 1 && changes[0].new.is_none());
-        let error = store.controlled_by(&Uid::from("x")).unwrap_err().to_string();
-        assert!(error.contains("default/a") && error.contains("spec.port: too large"), "{error}");
+        assert_eq!(owners(store.upsert(unreadable("a", 3, "x"))), ["x", "x"]);
+        for error in [store.controlled_by(&Uid::from("x")).unwrap_err(), store.get(&key).unwrap_err()] {
+            let error = error.to_string();
+            assert!(error.contains("default/a") && error.contains("spec.port: too large"), "{error}");
+        }
         assert_eq!(store.controlled_by(&Uid::from("y")).unwrap().len(), 1);
-        assert_eq!(store.revision(), revision(3));
+        assert_eq!((store.revision(), store.unreadable()), (revision(3), 1));
 
-        assert!(store.upsert(Read::Whole(map("a", "a", 2, Some("x")))).is_empty(), "an older copy came back");
-        assert_eq!(store.upsert(Read::Whole(map("a", "a", 4, Some("x")))).len(), 1);
+        assert!(store.upsert(Read::Whole(map("a", "a", 2, Some("x")))).is_none(), "an older copy came back");
+        assert_eq!(owners(store.upsert(Read::Whole(map("a", "a", 4, Some("x"))))), ["x", "x"]);
         assert_eq!(store.controlled_by(&Uid::from("x")).unwrap().len(), 1);
         assert_eq!(store.unreadable(), 0);
     }
 
     #[test]
-    fn what_cannot_be_read_goes_by_its_deletion_and_by_a_list_without_it() {
+    fn the_owner_hears_of_what_cannot_be_read_when_it_comes_and_when_it_goes() {
         let mut store = Store::default();
-        store.upsert(unreadable("a", 3, "x"));
-        store.remove(&map("a", "a", 4, None));
+        assert_eq!(owners(store.upsert(unreadable("a", 3, "x"))), ["x"]);
+        assert_eq!(owners(store.remove(&map("a", "a", 4, None))), ["x"]);
         assert!(store.controlled_by(&Uid::from("x")).is_ok());
         store.upsert(unreadable("a", 5, "x"));
-        store.replace_all(vec![], revision(6)).unwrap();
+        assert_eq!(owners(store.replace_all(vec![], revision(6)).unwrap().pop()), ["x"]);
         assert!(store.controlled_by(&Uid::from("x")).is_ok());
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     any::TypeId,
-    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -27,7 +26,7 @@ pub enum Written {
         /// The incarnation.
         uid: Uid,
     },
-    /// Sent, but no answer says what became of it; only a list that is asked for afterwards can tell.
+    /// Sent, but no answer says what became of it; only a list that is asked for later can tell.
     Unknown {
         /// The type concerned.
         kind: TypeId,
@@ -54,34 +53,29 @@ pub struct Journal(Arc<Mutex<Entries>>);
 #[derive(Debug, Default)]
 struct Entries {
     known: Vec<Written>,
-    /// Sent and not answered, by a number of their own.
-    open: BTreeMap<u64, Written>,
-    opened: u64,
+    /// The kinds of writes that were sent and have not been answered.
+    open: Vec<TypeId>,
 }
-
-/// A write that stands in a journal as sent and not answered.
-#[must_use]
-pub(super) struct Open(u64);
 
 impl Journal {
     /// All writes so far; empties the journal.
     pub fn take(&self) -> Vec<Written> {
         let entries = std::mem::take(&mut *self.entries());
-        entries.known.into_iter().chain(entries.open.into_values()).collect()
+        let open = entries.open.into_iter().map(|kind| Written::Unknown { kind });
+        entries.known.into_iter().chain(open).collect()
     }
 
     /// Notes that a write of this kind is about to be sent.
-    pub(super) fn open<K: Object>(&self) -> Open {
-        let mut entries = self.entries();
-        entries.opened += 1;
-        let number = entries.opened;
-        entries.open.insert(number, Written::Unknown { kind: TypeId::of::<K>() });
-        Open(number)
+    pub(super) fn open<K: Object>(&self) {
+        self.entries().open.push(TypeId::of::<K>());
     }
 
-    /// The answer has come; whoever has it notes what was written.
-    pub(super) fn close(&self, open: Open) {
-        self.entries().open.remove(&open.0);
+    /// An answer has come; whoever has it notes what was written.
+    pub(super) fn close<K: Object>(&self) {
+        let mut entries = self.entries();
+        if let Some(place) = entries.open.iter().position(|kind| *kind == TypeId::of::<K>()) {
+            entries.open.swap_remove(place);
+        }
     }
 
     pub(super) fn note_revision<K: Object>(&self, object: &K) {

@@ -2,10 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::{cache::AnyWatch, client::Written, clock::BootTime, object::Key};
+use crate::{
+    cache::AnyWatch,
+    client::{REQUEST_TIMEOUT, Written},
+    clock::BootTime,
+    object::Key,
+};
 
-/// After this long without the event, the watch is asked for a fresh list, which ends the wait for certain.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// After this long without the event, the watch is asked for a fresh list, which ends the wait.
+///
+/// It is also how long a write without an answer is given to take effect: a list that begins sooner could miss it.
+const PATIENCE: Duration = REQUEST_TIMEOUT;
 /// How soon to look again for a list that has been asked for.
 const LIST_CHECK: Duration = Duration::from_millis(50);
 
@@ -41,12 +48,7 @@ impl Holds {
         if written.is_empty() {
             return;
         }
-        let mut hold = Hold { since: now, unseen: written, lists: Vec::new() };
-        // A write without an answer shows in no particular event: only a list that begins later tells.
-        if hold.unseen.iter().any(|written| matches!(written, Written::Unknown { .. })) {
-            self.ask_for_lists(&mut hold);
-        }
-        self.by_key.insert(key.clone(), hold);
+        self.by_key.insert(key.clone(), Hold { since: now, unseen: written, lists: Vec::new() });
     }
 
     /// Whether the caches show everything that `key` wrote.
@@ -172,15 +174,5 @@ mod tests {
         assert_eq!(watch.asked.load(Ordering::SeqCst), 1);
         watch.stored.store(1, Ordering::SeqCst);
         assert_eq!(holds.look(&key, at(7)), Verdict::Go);
-    }
-
-    #[test]
-    fn a_write_without_an_answer_asks_for_a_list_at_once() {
-        let (watch, mut holds, key) = setup();
-        holds.note(&key, vec![Written::Unknown { kind: TypeId::of::<()>() }], at(0));
-        assert_eq!(watch.asked.load(Ordering::SeqCst), 1);
-        assert_eq!(holds.look(&key, at(0)), Verdict::Hold(LIST_CHECK));
-        watch.stored.store(1, Ordering::SeqCst);
-        assert_eq!(holds.look(&key, at(0)), Verdict::Go);
     }
 }

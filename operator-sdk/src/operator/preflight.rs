@@ -70,7 +70,9 @@ async fn ask(api: &Api<SelfSubjectAccessReview>, need: Need) -> Result<Option<St
     let answer = tokio::time::timeout(TIMEOUT, api.create(&parameters, &review)).await;
     let review = match answer {
         Ok(Ok(review)) => review,
-        Ok(Err(kube::Error::Api(status))) => return Err(PreflightError::Refused(status)),
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 401 | 403) => {
+            return Err(PreflightError::Refused(status));
+        }
         Ok(Err(error)) => return Err(PreflightError::Unreachable(error.to_string())),
         Err(_) => return Err(PreflightError::Unreachable("no answer in time".to_owned())),
     };

@@ -18,11 +18,6 @@ use operator_sdk::{
 pub use self::{observed::Observed, plan::Step};
 use crate::api::{LiteDeployment, LiteDeploymentStatus, LiteReplicaSet};
 
-/// The name for a new LiteReplicaSet belongs to one of another template, or to another owner (D14).
-#[derive(Debug, thiserror::Error)]
-#[error("the name {0} for the new LiteReplicaSet is taken by another one; a further name will be tried")]
-struct NameTaken(String);
-
 /// Reconciles LiteDeployments.
 #[derive(Debug)]
 pub struct DeploymentPlanner {

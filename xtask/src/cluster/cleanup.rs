@@ -14,15 +14,10 @@ use crate::{paths, progress};
 /// Takes a cluster down; `purge` also removes what is kept to make the next `up` quick.
 pub fn down(name: &str, purge: bool) -> Result<()> {
     let _lock = Lock::of_cluster(name)?;
-    let is_known = paths::cluster(name)?.exists();
     let step = progress::step(format!("taking the cluster {name} down"));
-    remove_interrupted(name)?;
+    let is_removed = remove_interrupted(name)?;
     let is_last = end_private_docker()?;
-    if is_known {
-        step.done()
-    } else {
-        step.done_with("there was none of this name")
-    }
+    step.done_with(if is_removed { "" } else { "there was none of this name" });
     if is_last {
         loop_device::detach_forgotten()?;
         sysctl::restore()?;
@@ -39,7 +34,10 @@ pub fn down(name: &str, purge: bool) -> Result<()> {
 }
 
 /// Removes every trace of one cluster from every Docker that may have some; the daemons stay.
-pub(super) fn remove_interrupted(name: &str) -> Result<()> {
+///
+/// Returns whether there was any.
+pub(super) fn remove_interrupted(name: &str) -> Result<bool> {
+    let mut is_removed = false;
     forward::stop(name)?;
     let private = PrivateDocker::new()?;
     let is_in_private = Record::read(name).is_some_and(|record| record.is_private);
@@ -53,18 +51,19 @@ pub(super) fn remove_interrupted(name: &str) -> Result<()> {
         }
     }
     if private.answers() {
-        remove_containers(&private.client(), name)?;
+        is_removed |= remove_containers(&private.client(), name)?;
     }
     let user = Docker::of_user();
     // Another cluster's record says which daemon it is in; one without a record can be in either.
     if Record::read(name).is_none_or(|record| !record.is_private) && user.answers() {
-        remove_containers(&user, name)?;
+        is_removed |= remove_containers(&user, name)?;
     }
     let folder = paths::cluster(name)?;
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("failed to remove {}", folder.display()))?;
+        is_removed = true;
     }
-    Ok(())
+    Ok(is_removed)
 }
 
 /// Removes from a daemon of ours every cluster that has no record, and what is left of the one about to be made.
@@ -76,10 +75,10 @@ pub(super) fn remove_forgotten(docker: &Docker, name: &str) -> Result<()> {
             remove_containers(docker, &cluster)?;
         }
     }
-    remove_containers(docker, name)
+    remove_containers(docker, name).map(drop)
 }
 
-fn remove_containers(docker: &Docker, name: &str) -> Result<()> {
+fn remove_containers(docker: &Docker, name: &str) -> Result<bool> {
     let containers = docker.containers(name)?;
     if !containers.is_empty() {
         for container in &containers {
@@ -102,7 +101,7 @@ fn remove_containers(docker: &Docker, name: &str) -> Result<()> {
     if docker.has_network(&network) {
         docker.output(&format!("remove the network of {name}"), &["network", "rm", &network])?;
     }
-    Ok(())
+    Ok(!containers.is_empty())
 }
 
 fn remove(docker: &Docker, name: &str, containers: &[String]) -> Result<()> {

@@ -31,6 +31,8 @@ pub struct Facts {
     pub is_root: bool,
     /// The system installs packages by apt.
     pub is_debian: bool,
+    /// What the user typed.
+    pub command: String,
 }
 
 /// A way to a cluster.
@@ -56,10 +58,10 @@ pub fn decide(facts: &Facts) -> Situation {
         (false, _, true) => Situation::PrivateDocker,
         (true, false, false) => Situation::Impossible(format!(
             "Docker runs but cannot pull {STOCK_NAME}, and building a node image needs root on Debian: {}",
-            if facts.is_debian { "sudo -E cargo xtask cluster up".to_owned() } else { format!("docker pull {STOCK_NAME}") }
+            if facts.is_debian { format!("sudo -E {}", facts.command) } else { format!("docker pull {STOCK_NAME}") }
         )),
         (false, _, false) => Situation::Impossible(match (facts.is_debian, facts.is_root) {
-            (true, false) => "no Docker answers, and installing one needs root: sudo -E cargo xtask cluster up".into(),
+            (true, false) => format!("no Docker answers, and installing one needs root: sudo -E {}", facts.command),
             _ => "no Docker answers, and only on Debian it can be installed here: see https://docs.docker.com/engine/install"
                 .into(),
         }),
@@ -74,6 +76,7 @@ pub fn probe() -> Result<Facts> {
         docker_answers,
         has_stock_image: docker_answers && (docker.has_image(STOCK_NAME) || pull(&docker)),
         is_root: rustix::process::geteuid().is_root(),
+        command: format!("cargo xtask {}", std::env::args().skip(1).collect::<Vec<_>>().join(" ")),
         is_debian: is_debian(&fs::read_to_string("/etc/os-release").unwrap_or_default()),
     })
 }
@@ -133,7 +136,7 @@ mod tests {
     use super::*;
 
     fn facts(docker_answers: bool, has_stock_image: bool, is_root: bool, is_debian: bool) -> Facts {
-        Facts { docker_answers, has_stock_image, is_root, is_debian }
+        Facts { docker_answers, has_stock_image, is_root, is_debian, command: "cargo xtask cluster up".to_owned() }
     }
 
     #[test]

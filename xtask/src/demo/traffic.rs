@@ -27,7 +27,7 @@ const JANITOR: &str = r#"
 read -r word
 [ "$word" = done ] && exit 0
 "$@" delete pod request-counter --ignore-not-found --wait=false > /dev/null 2>&1
-echo "The demo was broken off. Its client is removed; the cluster stays up: see 'cargo xtask cluster status'" >&2
+echo "The demo was broken off. Its client is removed; the cluster stays up: $STATUS" >&2
 "#;
 
 /// The client under way.
@@ -109,6 +109,7 @@ impl Janitor {
     fn start(cluster: &Cluster) -> Result<Self> {
         let kubectl = cluster.kubectl();
         let mut command = Command::new("sh");
+        command.env("STATUS", cluster.line("cluster", "status"));
         command.args(["-c", JANITOR, "sh"]).arg(kubectl.get_program()).args(kubectl.get_args());
         command.args(["--namespace", NAMESPACE]);
         for (name, value) in kubectl.get_envs() {

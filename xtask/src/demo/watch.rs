@@ -29,6 +29,8 @@ pub fn look(view: &SharedView) -> MutexGuard<'_, View> {
 pub struct Watch {
     view: SharedView,
     kubectl: Child,
+    /// What the user can type to see more.
+    look_line: String,
 }
 
 impl Watch {
@@ -52,7 +54,8 @@ impl Watch {
                 look(&filled).take(&event);
             }
         });
-        Ok(Self { view, kubectl })
+        let look_line = cluster.line("kubectl", &format!("-n {NAMESPACE} get ldeploy,lrs,pods,events"));
+        Ok(Self { view, kubectl, look_line })
     }
 
     /// What is seen.
@@ -80,10 +83,10 @@ impl Watch {
             if started.elapsed() > limit {
                 screen.end();
                 bail!(
-                    "waited {} s until {what}; last seen: {}; look by `cargo xtask kubectl [--name CLUSTER] -n {NAMESPACE} get \
-                     ldeploy,lrs,pods,events`",
+                    "waited {} s until {what}; last seen: {}; look by `{}`",
                     limit.as_secs(),
-                    view.line()
+                    view.line(),
+                    self.look_line
                 );
             }
             thread::sleep(POLL);

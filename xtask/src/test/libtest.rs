@@ -37,7 +37,10 @@ fn tally(counts: &str) -> Tally {
 }
 
 fn listed_failures(output: &str) -> Vec<String> {
-    let listed = output.lines().filter_map(|line| line.strip_prefix("    "));
+    // A test may have written anything, indented as it likes: only the block after the last heading counts.
+    let listed = output.split("\nfailures:\n").skip(1).flat_map(|block| {
+        block.lines().take_while(|line| !line.starts_with("test result: ")).filter_map(|line| line.strip_prefix("    "))
+    });
     let mut names: Vec<String> =
         listed.filter(|name| !name.is_empty() && !name.contains(' ')).map(str::to_owned).collect();
     names.sort();
@@ -61,8 +64,7 @@ mod tests {
 
     #[test]
     fn with_output_in_between_the_list_at_the_end_names_the_failed() {
-        let output =
-            "test one ... noise\nFAILED\n\nfailures:\n    one\n\ntest result: FAILED. 0 passed; 1 failed; 0 ignored";
+        let output = "test one ... \n    noise\nFAILED\n\nfailures:\n    one\n\ntest result: FAILED. 0 passed; 1 failed; 0 ignored";
         assert_eq!(read(output).failed, ["one"]);
     }
 }

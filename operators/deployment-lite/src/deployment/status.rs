@@ -8,8 +8,11 @@ use operator_sdk::{
 };
 
 use super::{
-    NameTaken, Observed, Step,
-    core::{fencepost, version},
+    Observed, Step,
+    core::{
+        fencepost,
+        version::{self, Unusable},
+    },
 };
 use crate::api::{LiteDeploymentStatus, LiteReplicaSet, LiteReplicaSetStatus};
 
@@ -49,7 +52,7 @@ fn number(set: &LiteReplicaSet, number: fn(&LiteReplicaSetStatus) -> i32) -> i32
 /// The name of the new LiteReplicaSet is taken: the next one needs another name.
 fn has_collision(results: &Results<Step, ()>) -> bool {
     results.iter().any(|(_, result)| match result {
-        Err(Error::Other { source, .. }) => source.is::<NameTaken>(),
+        Err(Error::Other { source, .. }) => matches!(source.downcast_ref(), Some(Unusable::Taken(_))),
         _ => false,
     })
 }
@@ -127,7 +130,7 @@ mod tests {
             let planned = Planned { step: create.clone(), reason: String::new() };
             status(&observed, &vec![(planned, Err(error))]).collision_count
         };
-        assert_eq!(count(Error::other(Class::Conflict, NameTaken("web-1".to_owned()))), 1);
-        assert_eq!(count(Error::other(Class::Conflict, "another")), 0);
+        assert_eq!(count(Error::other(Class::Transient, Unusable::Taken("web-1".to_owned()))), 1);
+        assert_eq!(count(Error::other(Class::Invalid, Unusable::Altered("web-1".to_owned()))), 0);
     }
 }

@@ -1,6 +1,7 @@
 //! Which LiteReplicaSet is that of the present template, and what a new one is called.
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;
+use operator_sdk::Class;
 use serde_json::Value;
 
 use crate::{
@@ -22,7 +23,43 @@ pub(crate) fn current(observed: &Observed) -> Option<&LiteReplicaSet> {
 
 /// True if this is a LiteReplicaSet of this template, the hash aside.
 pub(crate) fn is_of_template(set: &LiteReplicaSet, template: &PodTemplateSpec) -> bool {
-    without_hash(&set.spec.template) == without_hash(template)
+    // As they are written: a time in it, say, may have been read more exactly than it is kept.
+    let written = |template| serde_json::to_value(without_hash(template)).unwrap_or(Value::Null);
+    written(&set.spec.template) == written(template)
+}
+
+/// Why a LiteReplicaSet that has the name of the new one cannot take its place.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unusable {
+    /// Somebody has edited it, or its template has the same hash, or it has another owner: another name helps (D14).
+    #[error("the name {0} for the new LiteReplicaSet is taken by another one; a further name will be tried")]
+    Taken(String),
+    /// It was made for this very template, and no other name would help.
+    #[error(
+        "the LiteReplicaSet {0} is kept with another template than it was made with; exempt litereplicasets from the \
+         admission controller that changes them"
+    )]
+    Altered(String),
+}
+
+impl Unusable {
+    pub(crate) fn class(&self) -> Class {
+        match self {
+            Self::Taken(_) => Class::Transient,
+            Self::Altered(_) => Class::Invalid,
+        }
+    }
+}
+
+/// Whether a LiteReplicaSet that has the name of the new one, and the same owner, was made for this template.
+pub(crate) fn check_existing(set: &LiteReplicaSet, template: &PodTemplateSpec) -> Result<(), Unusable> {
+    let name = set.metadata.name.clone().unwrap_or_default();
+    match set.metadata.generation {
+        _ if is_of_template(set, template) => Ok(()),
+        // As it was made: names without end would be tried.
+        Some(1) => Err(Unusable::Altered(name)),
+        _ => Err(Unusable::Taken(name)),
+    }
 }
 
 /// All other LiteReplicaSets, oldest first.
@@ -73,6 +110,8 @@ fn encode(hash: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
     use super::*;
     use crate::deployment::core::fixture::{deployment, observed, ready_set, replica_set};
 
@@ -91,6 +130,29 @@ mod tests {
         assert_eq!(current(&observed).unwrap().metadata.name.as_deref(), Some("first"));
         let former: Vec<_> = former(&observed).map(|set| set.metadata.name.as_deref().unwrap()).collect();
         assert_eq!(former, ["old"]);
+    }
+
+    #[test]
+    fn a_time_that_is_kept_less_exactly_makes_no_other_template() {
+        let mut deployment = deployment(3, "1", "0");
+        let set = |deployment: &_| ready_set(deployment, "set", 3);
+        let metadata = deployment.spec.template.metadata.get_or_insert_default();
+        metadata.creation_timestamp = "2024-01-01T00:00:00.5Z".parse().ok().map(Time);
+        let text = serde_json::to_string(&deployment.spec.template).unwrap();
+        let mut kept = set(&deployment);
+        kept.spec.template = serde_json::from_str(&text).unwrap();
+        assert!(is_of_template(&kept, &deployment.spec.template));
+    }
+
+    #[test]
+    fn one_that_was_altered_on_its_way_leads_to_no_further_name() {
+        let deployment = deployment(3, "1", "0");
+        let wanted = &deployment.spec.template;
+        assert!(check_existing(&ready_set(&deployment, "set", 3), wanted).is_ok());
+        let mut other = replica_set(&deployment, "set", "other:1", 3, 3);
+        assert!(matches!(check_existing(&other, wanted), Err(Unusable::Altered(_))));
+        other.metadata.generation = Some(2);
+        assert!(matches!(check_existing(&other, wanted), Err(Unusable::Taken(_))));
     }
 
     #[test]
