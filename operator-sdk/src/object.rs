@@ -112,11 +112,22 @@ impl Target {
     /// # Errors
     /// If it was not read from the API server.
     pub fn of<K: Object>(object: &K) -> Result<Self> {
-        let resource_version = object.meta().resource_version.clone();
+        Self::of_metadata(object.meta())
+    }
+
+    /// The object of this metadata.
+    ///
+    /// # Errors
+    /// If it was not read from the API server.
+    pub fn of_metadata(metadata: &ObjectMeta) -> Result<Self> {
+        let name = metadata.name.clone().ok_or(Error::MissingField("metadata.name"))?;
         Ok(Self {
-            key: object.key(),
-            uid: object.uid_of().ok_or(Error::MissingField("metadata.uid"))?,
-            resource_version: resource_version.ok_or(Error::MissingField("metadata.resourceVersion"))?,
+            key: Key { namespace: metadata.namespace.clone(), name },
+            uid: metadata.uid.as_deref().map(Uid::from).ok_or(Error::MissingField("metadata.uid"))?,
+            resource_version: metadata
+                .resource_version
+                .clone()
+                .ok_or(Error::MissingField("metadata.resourceVersion"))?,
         })
     }
 }

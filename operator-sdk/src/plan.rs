@@ -21,12 +21,6 @@ use crate::{
 /// Steps of one group that are under way at once.
 const STEPS_AT_ONCE: usize = 16;
 
-/// One effect on the world, as data.
-pub trait Step: Clone + Debug + Send + Sync + 'static {
-    /// What the steps of this type may ask, all variants together.
-    fn permissions() -> Vec<Permission>;
-}
-
 /// A step, and why it is to be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned<S> {
@@ -103,8 +97,8 @@ pub trait Planner: Send + Sync + 'static {
     type Object: Object<Scope = k8s_openapi::NamespaceResourceScope>;
     /// Everything the decision depends on, the time included.
     type Observed: Send + Sync;
-    /// The closed list of effects.
-    type Step: Step;
+    /// The closed list of effects on the world, as data.
+    type Step: Clone + Debug + Send + Sync + 'static;
     /// What a step returns.
     type Output: Send;
     /// The object's status.
@@ -122,6 +116,9 @@ pub trait Planner: Send + Sync + 'static {
         context: &Context<Self::Object>,
         step: &Self::Step,
     ) -> impl Future<Output = Result<Self::Output>> + Send;
+
+    /// What the steps may ask of the API server, all variants together.
+    fn permissions(&self) -> Vec<Permission>;
 
     /// Reports. Pure; `results` tells what became of the plan.
     fn status(
@@ -156,7 +153,7 @@ impl<P: Planner> Reconciler for Planning<P> {
     }
 
     fn permissions(&self) -> Vec<Permission> {
-        let mut permissions = P::Step::permissions();
+        let mut permissions = self.0.permissions();
         permissions.push(Permission::on_subresource::<P::Object>(Verb::Update, "status"));
         permissions
     }

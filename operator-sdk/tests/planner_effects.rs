@@ -21,7 +21,7 @@ use operator_sdk::{
     client::{Fence, Writes, Written},
     clock::Clock,
     permission::{Permission, Verb},
-    plan::{self, Plan, Planned, Planner, Planning, Results},
+    plan::{Plan, Planned, Planner, Planning, Results},
     reconcile::{Context, Reconciler},
 };
 use serde_json::{Value, json};
@@ -35,12 +35,6 @@ struct Deleter {
 
 #[derive(Clone, Debug)]
 struct Delete(&'static str);
-
-impl plan::Step for Delete {
-    fn permissions() -> Vec<Permission> {
-        vec![Permission::of::<ConfigMap>(Verb::Delete)]
-    }
-}
 
 fn map(name: &str) -> ConfigMap {
     serde_json::from_value(json!({"metadata": {
@@ -69,6 +63,10 @@ impl Planner for Deleter {
     async fn act(&self, context: &Context<ReplicaSet>, Delete(name): &Delete) -> Result<()> {
         context.client.delete::<ConfigMap>(&Target::of(&map(name))?).await?;
         Ok(())
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
+        vec![Permission::of::<ConfigMap>(Verb::Delete)]
     }
 
     fn status(&self, (): &(), _: &Plan<Delete>, _: &Results<Delete, ()>) -> ReplicaSetStatus {

@@ -1,14 +1,75 @@
-//! The kinds that users write: `LiteDeployment` and `LiteReplicaSet` in `apps.operator-lite.dev/v1alpha1`.
+//! The kinds that are driven: `LiteDeployment` and `LiteReplicaSet` in `apps.operator-lite.dev/v1alpha1`, or the
+//! built-in kinds of `apps/v1`. All decisions are made on the built-in kinds' own types.
 
 mod deployment;
 mod replica_set;
 mod schema;
 
-pub use deployment::{LiteDeployment, LiteDeploymentSpec, LiteDeploymentStatus, RollingUpdate, Strategy, StrategyType};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::apps::v1::{Deployment, DeploymentStatus, ReplicaSet, ReplicaSetStatus},
+    apimachinery::pkg::apis::meta::v1::LabelSelector,
+};
+use operator_sdk::Object;
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use deployment::{LiteDeployment, LiteDeploymentSpec, LiteDeploymentStatus};
 pub use replica_set::{LiteReplicaSet, LiteReplicaSetSpec, LiteReplicaSetStatus};
 
 /// The label that tells the pods of one template version from those of another.
 pub const HASH_LABEL: &str = "pod-template-hash";
+
+/// A form that objects of a built-in kind `K` have on the API server.
+pub trait Form<K: WithStatus>: Object<Scope = NamespaceResourceScope> {
+    /// The status as this form has it.
+    type Status: Serialize + DeserializeOwned + PartialEq + Send;
+    /// The object as one of the built-in kind.
+    fn built_in(&self) -> K;
+    /// An object of the built-in kind in this form, without its status.
+    fn from_built_in(built_in: K) -> Self;
+    /// A status in this form, of an object with this selector.
+    fn report(selector: &LabelSelector, status: K::Status) -> Self::Status;
+}
+
+/// A built-in kind that reports.
+pub trait WithStatus {
+    /// What it reports.
+    type Status;
+}
+
+impl WithStatus for Deployment {
+    type Status = DeploymentStatus;
+}
+
+impl WithStatus for ReplicaSet {
+    type Status = ReplicaSetStatus;
+}
+
+/// The two kinds that belong together.
+pub trait Api: Send + Sync + 'static {
+    /// What a user writes.
+    type Deployment: Form<Deployment>;
+    /// What it is made of.
+    type ReplicaSet: Form<ReplicaSet>;
+}
+
+/// The kinds of our own.
+#[derive(Clone, Copy, Debug)]
+pub struct Lite;
+
+impl Api for Lite {
+    type Deployment = LiteDeployment;
+    type ReplicaSet = LiteReplicaSet;
+}
+
+/// The kinds of `apps/v1`, in a cluster whose own controllers of them are off.
+#[derive(Clone, Copy, Debug)]
+pub struct BuiltIn;
+
+impl Api for BuiltIn {
+    type Deployment = Deployment;
+    type ReplicaSet = ReplicaSet;
+}
 
 #[cfg(test)]
 mod tests {

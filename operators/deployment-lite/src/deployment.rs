@@ -1,5 +1,4 @@
-//! The LiteDeployment controller: one LiteReplicaSet for each template, sized so that a change of template is a rolling
-//! update.
+//! The Deployment controller: one ReplicaSet for each template, sized so that a change of template is a rolling update.
 
 mod act;
 mod build;
@@ -9,48 +8,57 @@ mod observed;
 mod plan;
 mod status;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use operator_sdk::{
     Result, Watch,
+    permission::Permission,
     plan::{Plan, Planner, Results},
     reconcile::Context,
 };
 
-pub use self::{observed::Observed, plan::Step};
-use crate::api::{LiteDeployment, LiteDeploymentStatus, LiteReplicaSet};
+pub use self::{
+    observed::{Observed, Set},
+    plan::Step,
+};
+use crate::api::{Api, Form};
 
-/// Reconciles LiteDeployments.
+/// Reconciles Deployments of either form.
 #[derive(Debug)]
-pub struct DeploymentPlanner {
-    replica_sets: Watch<LiteReplicaSet>,
+pub struct DeploymentPlanner<A: Api> {
+    replica_sets: Watch<A::ReplicaSet>,
 }
 
-impl DeploymentPlanner {
-    /// A planner that reads LiteReplicaSets from this cache.
-    pub fn new(replica_sets: Watch<LiteReplicaSet>) -> Self {
+impl<A: Api> DeploymentPlanner<A> {
+    /// A planner that reads ReplicaSets from this cache.
+    pub fn new(replica_sets: Watch<A::ReplicaSet>) -> Self {
         Self { replica_sets }
     }
 }
 
-impl Planner for DeploymentPlanner {
-    type Object = LiteDeployment;
+impl<A: Api> Planner for DeploymentPlanner<A> {
+    type Object = A::Deployment;
     type Observed = Observed;
     type Step = Step;
     type Output = ();
-    type Status = LiteDeploymentStatus;
+    type Status = <A::Deployment as Form<Deployment>>::Status;
 
-    async fn observe(&self, context: &Context<LiteDeployment>) -> Result<Observed> {
-        observe::observe(context, &self.replica_sets)
+    async fn observe(&self, context: &Context<A::Deployment>) -> Result<Observed> {
+        observe::observe::<A>(context, &self.replica_sets)
     }
 
     fn plan(&self, observed: &Observed) -> Plan<Step> {
         core::plan(observed)
     }
 
-    async fn act(&self, context: &Context<LiteDeployment>, step: &Step) -> Result<()> {
-        act::act(context, step).await
+    async fn act(&self, context: &Context<A::Deployment>, step: &Step) -> Result<()> {
+        act::act::<A>(context, step).await
     }
 
-    fn status(&self, observed: &Observed, _: &Plan<Step>, results: &Results<Step, ()>) -> LiteDeploymentStatus {
-        status::status(observed, results)
+    fn permissions(&self) -> Vec<Permission> {
+        plan::permissions::<A>()
+    }
+
+    fn status(&self, observed: &Observed, _: &Plan<Step>, results: &Results<Step, ()>) -> Self::Status {
+        A::Deployment::report(&observed.spec.selector, status::status(observed, results))
     }
 }

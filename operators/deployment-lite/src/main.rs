@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use deployment_lite::{
-    api::{LiteDeployment, LiteReplicaSet},
+    api::{Lite, LiteDeployment, LiteReplicaSet},
     deployment::DeploymentPlanner,
     replica_set::ReplicaSetPlanner,
 };
@@ -18,9 +18,9 @@ async fn main() -> ExitCode {
     let deployments = operator.watch::<LiteDeployment>();
     let replica_sets = operator.watch::<LiteReplicaSet>();
     let pods = operator.watch::<Pod>();
-    let planner = DeploymentPlanner::new(replica_sets.clone());
+    let planner = DeploymentPlanner::<Lite>::new(replica_sets.clone());
     operator.controller(Controller::planner(planner, &deployments).owns(&replica_sets));
-    let planner = ReplicaSetPlanner::new(pods.clone());
+    let planner = ReplicaSetPlanner::<Lite>::new(pods.clone());
     operator.controller(Controller::planner(planner, &replica_sets).owns(&pods));
     operator.run().await
 }

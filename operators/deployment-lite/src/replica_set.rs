@@ -1,4 +1,4 @@
-//! The LiteReplicaSet controller: as many pods of one template as are asked for.
+//! The ReplicaSet controller: as many pods of one template as are asked for.
 
 mod act;
 mod build;
@@ -8,49 +8,57 @@ mod observed;
 mod plan;
 mod status;
 
-use k8s_openapi::api::core::v1::Pod;
+use std::marker::PhantomData;
+
+use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
 use operator_sdk::{
     Result, Watch,
+    permission::Permission,
     plan::{Plan, Planner, Results},
     reconcile::Context,
 };
 
 pub use self::{observed::Observed, plan::Step};
-use crate::api::{LiteReplicaSet, LiteReplicaSetStatus};
+use crate::api::{Api, Form};
 
-/// Reconciles LiteReplicaSets.
+/// Reconciles ReplicaSets of either form.
 #[derive(Debug)]
-pub struct ReplicaSetPlanner {
+pub struct ReplicaSetPlanner<A: Api> {
     pods: Watch<Pod>,
+    api: PhantomData<A>,
 }
 
-impl ReplicaSetPlanner {
+impl<A: Api> ReplicaSetPlanner<A> {
     /// A planner that reads pods from this cache.
     pub fn new(pods: Watch<Pod>) -> Self {
-        Self { pods }
+        Self { pods, api: PhantomData }
     }
 }
 
-impl Planner for ReplicaSetPlanner {
-    type Object = LiteReplicaSet;
+impl<A: Api> Planner for ReplicaSetPlanner<A> {
+    type Object = A::ReplicaSet;
     type Observed = Observed;
     type Step = Step;
     type Output = ();
-    type Status = LiteReplicaSetStatus;
+    type Status = <A::ReplicaSet as Form<ReplicaSet>>::Status;
 
-    async fn observe(&self, context: &Context<LiteReplicaSet>) -> Result<Observed> {
-        observe::observe(context, &self.pods)
+    async fn observe(&self, context: &Context<A::ReplicaSet>) -> Result<Observed> {
+        observe::observe::<A>(context, &self.pods)
     }
 
     fn plan(&self, observed: &Observed) -> Plan<Step> {
         core::plan(observed)
     }
 
-    async fn act(&self, context: &Context<LiteReplicaSet>, step: &Step) -> Result<()> {
-        act::act(context, step).await
+    async fn act(&self, context: &Context<A::ReplicaSet>, step: &Step) -> Result<()> {
+        act::act::<A>(context, step).await
     }
 
-    fn status(&self, observed: &Observed, _: &Plan<Step>, _: &Results<Step, ()>) -> LiteReplicaSetStatus {
-        status::status(observed)
+    fn permissions(&self) -> Vec<Permission> {
+        plan::permissions()
+    }
+
+    fn status(&self, observed: &Observed, _: &Plan<Step>, _: &Results<Step, ()>) -> Self::Status {
+        A::ReplicaSet::report(&observed.spec.selector, status::status(observed))
     }
 }

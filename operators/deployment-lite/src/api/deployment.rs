@@ -1,24 +1,21 @@
-//! `LiteDeployment`: a number of pods of one template, and how to move to another template.
+//! `LiteDeployment`: a Deployment under a name of our own, safe beside the built-in kind.
 
 #![expect(clippy::duplicated_attributes, reason = "each column repeats the names of its parts")]
 
 use k8s_openapi::{
-    api::core::v1::PodTemplateSpec,
-    apimachinery::pkg::{
-        apis::meta::v1::{Condition, LabelSelector},
-        util::intstr::IntOrString,
-    },
+    api::apps::v1::{Deployment, DeploymentSpec, DeploymentStatus},
+    apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
 use kube::CustomResource;
+use operator_sdk::selector;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::schema;
+use super::{Form, schema};
 
-/// What a LiteDeployment asks for.
+/// What a LiteDeployment asks for: what a Deployment does.
 #[derive(Clone, Debug, CustomResource, Deserialize, Serialize, JsonSchema, PartialEq)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = schema::workload_rules()))]
+#[serde(transparent)]
 #[kube(
     group = "apps.operator-lite.dev",
     version = "v1alpha1",
@@ -42,108 +39,65 @@ use super::schema;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 pub struct LiteDeploymentSpec {
-    /// How many pods there are to be. Default 1.
-    #[serde(default = "one")]
-    #[schemars(range(min = 0))]
-    pub replicas: i32,
-    /// Which pods belong to it. Must match the labels of the template; cannot be changed.
-    #[schemars(schema_with = "schema::selector")]
-    pub selector: LabelSelector,
-    /// What the pods are like. A change begins a rolling update.
-    #[schemars(schema_with = "schema::template")]
-    pub template: PodTemplateSpec,
-    /// How pods of a former template are replaced.
-    #[serde(default)]
-    pub strategy: Strategy,
-    /// How many former LiteReplicaSets are kept. Default 10.
-    #[serde(default = "ten")]
-    #[schemars(range(min = 0))]
-    pub revision_history_limit: i32,
+    /// The built-in kind's own spec.
+    #[schemars(schema_with = "schema::deployment_spec")]
+    pub deployment: DeploymentSpec,
 }
 
-/// How pods of a former template are replaced.
+/// What has become of it: what a Deployment reports, and the selector as text, for `/scale`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Strategy {
-    /// `RollingUpdate`: step by step.
-    #[serde(default, rename = "type")]
-    pub r#type: StrategyType,
-    /// The limits of a rolling update.
-    #[serde(default)]
-    pub rolling_update: RollingUpdate,
-}
-
-/// The strategies.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
-pub enum StrategyType {
-    /// Step by step, within `maxSurge` and `maxUnavailable`.
-    #[default]
-    RollingUpdate,
-}
-
-/// The limits of a rolling update: numbers of pods, or percentages of `replicas`. Not both may be 0.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = schema::rolling_update_rules()))]
-pub struct RollingUpdate {
-    /// How many pods there may be beyond `replicas`; a percentage is rounded up. Default 25%.
-    #[serde(default = "quarter")]
-    #[schemars(schema_with = "schema::amount")]
-    pub max_surge: IntOrString,
-    /// How many of `replicas` may be unavailable; a percentage is rounded down. Default 25%.
-    #[serde(default = "quarter")]
-    #[schemars(schema_with = "schema::share")]
-    pub max_unavailable: IntOrString,
-}
-
-impl Default for RollingUpdate {
-    fn default() -> Self {
-        Self { max_surge: quarter(), max_unavailable: quarter() }
-    }
-}
-
-/// What has become of it.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
-#[serde(rename_all = "camelCase")]
 pub struct LiteDeploymentStatus {
-    /// The generation that these numbers were computed for.
-    #[serde(default)]
-    pub observed_generation: i64,
-    /// Pods that are not terminating.
-    #[serde(default)]
-    pub replicas: i32,
-    /// Those of the present template.
-    #[serde(default)]
-    pub updated_replicas: i32,
-    /// Those that are ready.
-    #[serde(default)]
-    pub ready_replicas: i32,
-    /// Those that are available.
-    #[serde(default)]
-    pub available_replicas: i32,
-    /// Those that are asked for and not available.
-    #[serde(default)]
-    pub unavailable_replicas: i32,
-    /// How often the name of a LiteReplicaSet was taken by something else.
-    #[serde(default)]
-    pub collision_count: i32,
+    /// The built-in kind's own status.
+    #[serde(flatten)]
+    #[schemars(schema_with = "schema::deployment_status")]
+    pub deployment: DeploymentStatus,
     /// The selector as text, for `/scale`.
     #[serde(default)]
     pub selector: String,
-    /// `Available` and `Progressing`.
-    #[serde(default)]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
-    pub conditions: Vec<Condition>,
 }
 
-fn one() -> i32 {
-    1
+impl Form<Deployment> for LiteDeployment {
+    type Status = LiteDeploymentStatus;
+
+    fn built_in(&self) -> Deployment {
+        Deployment {
+            metadata: self.metadata.clone(),
+            spec: self.spec.deployment.clone(),
+            status: self.status.as_ref().map(|status| status.deployment.clone()),
+        }
+    }
+
+    fn from_built_in(deployment: Deployment) -> Self {
+        Self { metadata: deployment.metadata, spec: LiteDeploymentSpec { deployment: deployment.spec }, status: None }
+    }
+
+    fn report(selector: &LabelSelector, deployment: DeploymentStatus) -> LiteDeploymentStatus {
+        LiteDeploymentStatus { deployment, selector: selector::to_text(selector) }
+    }
 }
 
-fn ten() -> i32 {
-    10
-}
+impl Form<Deployment> for Deployment {
+    type Status = DeploymentStatus;
 
-fn quarter() -> IntOrString {
-    IntOrString::String("25%".to_owned())
+    fn built_in(&self) -> Deployment {
+        self.clone()
+    }
+
+    fn from_built_in(deployment: Deployment) -> Self {
+        deployment
+    }
+
+    /// The API server leaves zeros out, so that a status that has them would never be equal to what was read.
+    fn report(_: &LabelSelector, status: DeploymentStatus) -> DeploymentStatus {
+        let without_zero = |number: Option<i32>| number.filter(|number| *number != 0);
+        DeploymentStatus {
+            available_replicas: without_zero(status.available_replicas),
+            ready_replicas: without_zero(status.ready_replicas),
+            replicas: without_zero(status.replicas),
+            unavailable_replicas: without_zero(status.unavailable_replicas),
+            updated_replicas: without_zero(status.updated_replicas),
+            observed_generation: status.observed_generation.filter(|generation| *generation != 0),
+            ..status
+        }
+    }
 }

@@ -1,18 +1,21 @@
-//! `LiteReplicaSet`: a number of pods of one template that never changes.
+//! `LiteReplicaSet`: a ReplicaSet under a name of our own, safe beside the built-in kind.
 
 #![expect(clippy::duplicated_attributes, reason = "each column repeats the names of its parts")]
 
-use k8s_openapi::{api::core::v1::PodTemplateSpec, apimachinery::pkg::apis::meta::v1::LabelSelector};
+use k8s_openapi::{
+    api::apps::v1::{ReplicaSet, ReplicaSetSpec, ReplicaSetStatus},
+    apimachinery::pkg::apis::meta::v1::LabelSelector,
+};
 use kube::CustomResource;
+use operator_sdk::selector;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::schema;
+use super::{Form, schema};
 
-/// What a LiteReplicaSet asks for.
+/// What a LiteReplicaSet asks for: what a ReplicaSet does.
 #[derive(Clone, Debug, CustomResource, Deserialize, Serialize, JsonSchema, PartialEq)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = schema::workload_rules()))]
+#[serde(transparent)]
 #[kube(
     group = "apps.operator-lite.dev",
     version = "v1alpha1",
@@ -35,39 +38,63 @@ use super::schema;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 pub struct LiteReplicaSetSpec {
-    /// How many pods there are to be. Default 1.
-    #[serde(default = "one")]
-    #[schemars(range(min = 0))]
-    pub replicas: i32,
-    /// Which pods belong to it. Must match the labels of the template; cannot be changed.
-    #[schemars(schema_with = "schema::selector")]
-    pub selector: LabelSelector,
-    /// What the pods are like.
-    #[schemars(schema_with = "schema::template")]
-    pub template: PodTemplateSpec,
+    /// The built-in kind's own spec.
+    #[schemars(schema_with = "schema::replica_set_spec")]
+    pub replica_set: ReplicaSetSpec,
 }
 
-/// What has become of it.
+/// What has become of it: what a ReplicaSet reports, and the selector as text, for `/scale`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
-#[serde(rename_all = "camelCase")]
 pub struct LiteReplicaSetStatus {
-    /// The generation that these numbers were computed for.
-    #[serde(default)]
-    pub observed_generation: i64,
-    /// Pods that are not terminating.
-    #[serde(default)]
-    pub replicas: i32,
-    /// Those that are ready.
-    #[serde(default)]
-    pub ready_replicas: i32,
-    /// Those that are available.
-    #[serde(default)]
-    pub available_replicas: i32,
+    /// The built-in kind's own status.
+    #[serde(flatten)]
+    #[schemars(schema_with = "schema::replica_set_status")]
+    pub replica_set: ReplicaSetStatus,
     /// The selector as text, for `/scale`.
     #[serde(default)]
     pub selector: String,
 }
 
-fn one() -> i32 {
-    1
+impl Form<ReplicaSet> for LiteReplicaSet {
+    type Status = LiteReplicaSetStatus;
+
+    fn built_in(&self) -> ReplicaSet {
+        ReplicaSet {
+            metadata: self.metadata.clone(),
+            spec: self.spec.replica_set.clone(),
+            status: self.status.as_ref().map(|status| status.replica_set.clone()),
+        }
+    }
+
+    fn from_built_in(set: ReplicaSet) -> Self {
+        Self { metadata: set.metadata, spec: LiteReplicaSetSpec { replica_set: set.spec }, status: None }
+    }
+
+    fn report(selector: &LabelSelector, replica_set: ReplicaSetStatus) -> LiteReplicaSetStatus {
+        LiteReplicaSetStatus { replica_set, selector: selector::to_text(selector) }
+    }
+}
+
+impl Form<ReplicaSet> for ReplicaSet {
+    type Status = ReplicaSetStatus;
+
+    fn built_in(&self) -> ReplicaSet {
+        self.clone()
+    }
+
+    fn from_built_in(set: ReplicaSet) -> Self {
+        set
+    }
+
+    /// The API server leaves zeros out, so that a status that has them would never be equal to what was read.
+    fn report(_: &LabelSelector, status: ReplicaSetStatus) -> ReplicaSetStatus {
+        let without_zero = |number: Option<i32>| number.filter(|number| *number != 0);
+        ReplicaSetStatus {
+            available_replicas: without_zero(status.available_replicas),
+            fully_labeled_replicas: without_zero(status.fully_labeled_replicas),
+            ready_replicas: without_zero(status.ready_replicas),
+            observed_generation: status.observed_generation.filter(|generation| *generation != 0),
+            ..status
+        }
+    }
 }

@@ -1,7 +1,10 @@
 //! What the API server itself refuses: bounds and CEL rules for the parts that both kinds share.
 
 use k8s_openapi::{
-    api::core::v1::PodTemplateSpec,
+    api::{
+        apps::v1::{DeploymentSpec, DeploymentStatus, ReplicaSetSpec, ReplicaSetStatus},
+        core::v1::PodTemplateSpec,
+    },
     apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
 use schemars::{Schema, SchemaGenerator};
@@ -14,8 +17,95 @@ const VALUES_MAX: u32 = 32;
 const LABEL_NAME_LENGTH_MAX: u32 = 317;
 const LABEL_VALUE_LENGTH_MAX: u32 = 63;
 
+/// Fields of the built-in kind that nothing here acts on yet.
+const NOT_YET: [&str; 2] = ["paused", "progressDeadlineSeconds"];
+
+/// What a LiteDeployment may ask for, with the defaults of the built-in kind (D68, D69).
+pub(super) fn deployment_spec(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = generator.subschema_for::<DeploymentSpec>();
+    for field in NOT_YET {
+        remove(&mut schema, "/properties", field);
+    }
+    let described = |text: &str, more: Value| merge(json!({"description": text}), more);
+    for (field, description, more) in [
+        ("replicas", "How many pods there are to be. Default 1.", json!({"default": 1, "minimum": 0})),
+        (
+            "revisionHistoryLimit",
+            "How many former LiteReplicaSets are kept. Default 10.",
+            json!({"default": 10, "minimum": 0}),
+        ),
+        ("minReadySeconds", MIN_READY_SECONDS, json!({"default": 0, "minimum": 0})),
+        ("strategy", "How pods of a former template are replaced.", json!({"default": {}})),
+    ] {
+        put(&mut schema, &format!("/properties/{field}"), described(description, more));
+    }
+    let strategy = "/properties/strategy/properties";
+    let rolling_update = format!("{strategy}/rollingUpdate");
+    put(
+        &mut schema,
+        &format!("{strategy}/type"),
+        json!({"default": "RollingUpdate", "enum": ["RollingUpdate"], "description": "`RollingUpdate`: step by step."}),
+    );
+    let limits = "The limits of a rolling update: numbers of pods, or percentages of `replicas`. Not both may be 0.";
+    put(
+        &mut schema,
+        &rolling_update,
+        json!({"default": {}, "description": limits, "x-kubernetes-validations": rolling_update_rules()}),
+    );
+    let surge = "How many pods there may be beyond `replicas`; a percentage is rounded up. Default 25%.";
+    let unavailable = "How many of `replicas` may be unavailable; a percentage is rounded down. Default 25%.";
+    for (field, description, mut amount) in
+        [("maxSurge", surge, amount(generator)), ("maxUnavailable", unavailable, share(generator))]
+    {
+        put(&mut amount, "", json!({"default": "25%", "description": description}));
+        put(&mut schema, &format!("{rolling_update}/properties"), json!({field: amount}));
+    }
+    workload(generator, &mut schema, "What the pods are like. A change begins a rolling update.");
+    schema
+}
+
+/// What a LiteReplicaSet may ask for.
+pub(super) fn replica_set_spec(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = generator.subschema_for::<ReplicaSetSpec>();
+    let replicas = json!({"default": 1, "minimum": 0, "description": "How many pods there are to be. Default 1."});
+    put(&mut schema, "/properties/replicas", replicas);
+    let min_ready = json!({"default": 0, "minimum": 0, "description": MIN_READY_SECONDS});
+    put(&mut schema, "/properties/minReadySeconds", min_ready);
+    workload(generator, &mut schema, "What the pods are like.");
+    put(&mut schema, "", json!({"required": ["selector", "template"]}));
+    schema
+}
+
+const MIN_READY_SECONDS: &str = "How long a pod has to be ready before it counts as available. Default 0.";
+
+/// The parts that both kinds share.
+fn workload(generator: &mut SchemaGenerator, schema: &mut Schema, template_description: &str) {
+    let (mut selector, mut template) = (selector(generator), template(generator));
+    let matches = "Which pods belong to it. Must match the labels of the template; cannot be changed.";
+    put(&mut selector, "", json!({"description": matches}));
+    put(&mut template, "", json!({"description": template_description}));
+    put(schema, "/properties", json!({"selector": selector, "template": template}));
+    put(schema, "", json!({"x-kubernetes-validations": workload_rules()}));
+}
+
+/// What a LiteDeployment reports.
+pub(super) fn deployment_status(generator: &mut SchemaGenerator) -> Schema {
+    status(generator.subschema_for::<DeploymentStatus>())
+}
+
+/// What a LiteReplicaSet reports.
+pub(super) fn replica_set_status(generator: &mut SchemaGenerator) -> Schema {
+    status(generator.subschema_for::<ReplicaSetStatus>())
+}
+
+fn status(mut schema: Schema) -> Schema {
+    let keys = json!({"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]});
+    put(&mut schema, "/properties/conditions", keys);
+    schema
+}
+
 /// A selector that is not empty and never changes.
-pub(super) fn selector(generator: &mut SchemaGenerator) -> Schema {
+fn selector(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = generator.subschema_for::<LabelSelector>();
     put(&mut schema, "/properties/matchLabels", json!({"maxProperties": LABELS_MAX}));
     put(&mut schema, "/properties/matchLabels/additionalProperties", json!({"maxLength": LABEL_VALUE_LENGTH_MAX}));
@@ -50,7 +140,7 @@ pub(super) fn selector(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// A pod template whose labels are bounded.
-pub(super) fn template(generator: &mut SchemaGenerator) -> Schema {
+fn template(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = generator.subschema_for::<PodTemplateSpec>();
     let labels = "/properties/metadata/properties/labels";
     put(&mut schema, labels, json!({"maxProperties": LABELS_MAX}));
@@ -73,12 +163,12 @@ fn bound_ports(properties: Option<&mut Value>) {
 }
 
 /// A number of at least 0, or a percentage.
-pub(super) fn amount(generator: &mut SchemaGenerator) -> Schema {
+fn amount(generator: &mut SchemaGenerator) -> Schema {
     int_or_percentage(generator, "^[0-9]+%$", "must be a number of at least 0 or a percentage such as 25%")
 }
 
 /// A number of at least 0, or a percentage up to 100%.
-pub(super) fn share(generator: &mut SchemaGenerator) -> Schema {
+fn share(generator: &mut SchemaGenerator) -> Schema {
     let pattern = "^(100|[0-9]{1,2})%$";
     int_or_percentage(generator, pattern, "must be a number of at least 0 or a percentage from 0% to 100%")
 }
@@ -100,7 +190,7 @@ fn int_or_percentage(generator: &mut SchemaGenerator, pattern: &str, message: &s
 }
 
 /// Not both limits may be 0.
-pub(super) fn rolling_update_rules() -> Value {
+fn rolling_update_rules() -> Value {
     let is_zero =
         |field: &str| format!("(type(self.{field}) == int ? self.{field} == 0 : self.{field}.matches('^0+%$'))");
     json!([{
@@ -115,7 +205,7 @@ pub(super) fn rolling_update_rules() -> Value {
 }
 
 /// The selector matches the template; pods restart for ever.
-pub(super) fn workload_rules() -> Value {
+fn workload_rules() -> Value {
     let labels = "self.template.metadata.labels";
     let has_labels = format!("has(self.template.metadata) && has({labels})");
     let label = format!("{has_labels} && l in {labels}");
@@ -145,6 +235,19 @@ pub(super) fn workload_rules() -> Value {
             "fieldPath": ".template.spec.restartPolicy",
         },
     ])
+}
+
+fn remove(schema: &mut Schema, pointer: &str, field: &str) {
+    if let Some(target) = schema.pointer_mut(pointer).and_then(Value::as_object_mut) {
+        target.remove(field);
+    }
+}
+
+fn merge(mut base: Value, more: Value) -> Value {
+    if let (Value::Object(base), Value::Object(more)) = (&mut base, more) {
+        base.extend(more);
+    }
+    base
 }
 
 /// Adds `extra` to the object at `pointer`, which exists in the schema of the pinned Kubernetes version.

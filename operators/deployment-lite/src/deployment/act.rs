@@ -7,16 +7,19 @@ use super::{
     Step, build,
     core::version::{self, Unusable},
 };
-use crate::api::{LiteDeployment, LiteReplicaSet};
+use crate::api::{Api, Form};
 
-pub(super) async fn act(context: &Context<LiteDeployment>, step: &Step) -> Result<()> {
+pub(super) async fn act<A: Api>(context: &Context<A::Deployment>, step: &Step) -> Result<()> {
     let client = &context.client;
     match step {
         Step::CreateReplicaSet { name, hash, replicas } => {
             let owner = controller_reference(context.object.as_ref())?;
-            match client.create(&build::replica_set(&context.object, owner, name, hash, *replicas)).await {
+            let deployment = context.object.built_in();
+            let spec = &deployment.spec;
+            let set = build::replica_set(&deployment.metadata, spec, owner, name, hash, *replicas);
+            match client.create(&A::ReplicaSet::from_built_in(set)).await {
                 Ok(Created::New(_)) => {}
-                Ok(Created::Existing(set)) => version::check_existing(&set, &context.object.spec.template)
+                Ok(Created::Existing(set)) => version::check_existing(&set.built_in().into(), &spec.template)
                     .map_err(|unusable| Error::other(unusable.class(), unusable))?,
                 Err(error) if error.is_already_exists() => {
                     let taken = Unusable::Taken(name.clone());
@@ -26,9 +29,9 @@ pub(super) async fn act(context: &Context<LiteDeployment>, step: &Step) -> Resul
             }
         }
         Step::ScaleReplicaSet { target, to, .. } => {
-            client.patch::<LiteReplicaSet>(target, json!({"spec": {"replicas": to}})).await?;
+            client.patch::<A::ReplicaSet>(target, json!({"spec": {"replicas": to}})).await?;
         }
-        Step::DeleteReplicaSet { target } => client.delete::<LiteReplicaSet>(target).await?,
+        Step::DeleteReplicaSet { target } => client.delete::<A::ReplicaSet>(target).await?,
     }
     Ok(())
 }

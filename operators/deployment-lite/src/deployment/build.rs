@@ -1,32 +1,47 @@
-//! The LiteReplicaSet of a template.
+//! The ReplicaSet of a template.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
+use k8s_openapi::{
+    api::apps::v1::{DeploymentSpec, ReplicaSet, ReplicaSetSpec},
+    apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference},
+};
 
-use crate::api::{HASH_LABEL, LiteDeployment, LiteReplicaSet, LiteReplicaSetSpec};
+use crate::api::HASH_LABEL;
 
-/// The LiteReplicaSet for the present template of `deployment`.
+/// The ReplicaSet for the template of this Deployment (D13, D16).
 pub(super) fn replica_set(
-    deployment: &LiteDeployment,
+    deployment: &ObjectMeta,
+    spec: &DeploymentSpec,
     owner: OwnerReference,
     name: &str,
     hash: &str,
     replicas: i32,
-) -> LiteReplicaSet {
-    let mut template = deployment.spec.template.clone();
+) -> ReplicaSet {
+    let mut template = spec.template.clone();
     let metadata = template.metadata.get_or_insert_with(ObjectMeta::default);
     let labels = with_hash(metadata.labels.take(), hash);
     metadata.labels = Some(labels.clone());
     let selector = LabelSelector {
-        match_labels: Some(with_hash(deployment.spec.selector.match_labels.clone(), hash)),
-        ..deployment.spec.selector.clone()
+        match_labels: Some(with_hash(spec.selector.match_labels.clone(), hash)),
+        ..spec.selector.clone()
     };
-    let mut set = LiteReplicaSet::new(name, LiteReplicaSetSpec { replicas, selector, template });
-    set.metadata.namespace.clone_from(&deployment.metadata.namespace);
-    set.metadata.labels = Some(labels);
-    set.metadata.owner_references = Some(vec![owner]);
-    set
+    ReplicaSet {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: deployment.namespace.clone(),
+            labels: Some(labels),
+            owner_references: Some(vec![owner]),
+            ..ObjectMeta::default()
+        },
+        spec: ReplicaSetSpec {
+            replicas: Some(replicas),
+            min_ready_seconds: spec.min_ready_seconds,
+            selector,
+            template: Some(template),
+        },
+        status: None,
+    }
 }
 
 fn with_hash(labels: Option<BTreeMap<String, String>>, hash: &str) -> BTreeMap<String, String> {

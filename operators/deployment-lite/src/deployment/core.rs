@@ -1,4 +1,4 @@
-//! The decisions of the LiteDeployment controller: pure.
+//! The decisions of the Deployment controller: pure.
 
 pub(super) mod fencepost;
 #[cfg(test)]
@@ -11,7 +11,7 @@ use operator_sdk::plan::Plan;
 
 use super::{Observed, Step};
 
-/// What to do next for a LiteDeployment.
+/// What to do next for a Deployment.
 pub(super) fn plan(observed: &Observed) -> Plan<Step> {
     let mut plan = Plan::default();
     if observed.is_deleting() {

@@ -1,17 +1,16 @@
-//! The closed list of what the LiteDeployment controller does to the world.
+//! The closed list of what the Deployment controller does to the world.
 
 use operator_sdk::{
     Target,
     permission::{Permission, Verb},
-    plan,
 };
 
-use crate::api::LiteReplicaSet;
+use crate::api::Api;
 
 /// One write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Makes the LiteReplicaSet of the present template.
+    /// Makes the ReplicaSet of the present template.
     CreateReplicaSet {
         /// Its name.
         name: String,
@@ -20,7 +19,7 @@ pub enum Step {
         /// Its size from the start.
         replicas: i32,
     },
-    /// Changes the size of a LiteReplicaSet.
+    /// Changes the size of a ReplicaSet.
     ScaleReplicaSet {
         /// Which.
         target: Target,
@@ -29,16 +28,15 @@ pub enum Step {
         /// Its new size.
         to: i32,
     },
-    /// Deletes a LiteReplicaSet of a template long past.
+    /// Deletes a ReplicaSet of a template long past.
     DeleteReplicaSet {
         /// Which.
         target: Target,
     },
 }
 
-impl plan::Step for Step {
-    fn permissions() -> Vec<Permission> {
-        // Get: a create whose answer was lost looks whether it had been carried out.
-        [Verb::Create, Verb::Get, Verb::Patch, Verb::Delete].map(Permission::of::<LiteReplicaSet>).to_vec()
-    }
+/// What the steps ask of the API server.
+pub(super) fn permissions<A: Api>() -> Vec<Permission> {
+    // Get: a create whose answer was lost looks whether it had been carried out.
+    [Verb::Create, Verb::Get, Verb::Patch, Verb::Delete].map(Permission::of::<A::ReplicaSet>).to_vec()
 }

@@ -1,55 +1,44 @@
-//! What a LiteDeployment reports of itself.
+//! What a Deployment reports of itself.
 
-use operator_sdk::{
-    Error,
-    condition::{self, Report},
-    plan::Results,
-    selector,
-};
+use k8s_openapi::api::apps::v1::DeploymentStatus;
+use operator_sdk::{Error, plan::Results};
 
 use super::{
-    Observed, Step,
+    Observed, Set, Step,
     core::{
         fencepost,
         version::{self, Unusable},
     },
 };
-use crate::api::{LiteDeploymentStatus, LiteReplicaSet, LiteReplicaSetStatus};
 
-pub(super) fn status(observed: &Observed, results: &Results<Step, ()>) -> LiteDeploymentStatus {
-    let deployment = &observed.deployment;
-    let held = deployment.status.clone().unwrap_or_default();
+mod condition;
+
+use condition::Report;
+
+pub(super) fn status(observed: &Observed, results: &Results<Step, ()>) -> DeploymentStatus {
     let current = version::current(observed);
-    let of_all = |number: fn(&LiteReplicaSetStatus) -> i32| -> i32 {
-        observed.replica_sets.iter().filter_map(|set| set.status.as_ref()).map(number).sum()
-    };
-    let asked: i32 = observed.replica_sets.iter().map(|set| set.spec.replicas).sum();
-    let available = of_all(|status| status.available_replicas);
-    let generation = deployment.metadata.generation.unwrap_or_default();
-    let mut status = LiteDeploymentStatus {
-        observed_generation: generation,
-        replicas: of_all(|status| status.replicas),
-        updated_replicas: current.map_or(0, |set| number(set, |status| status.replicas)),
-        ready_replicas: of_all(|status| status.ready_replicas),
-        available_replicas: available,
-        unavailable_replicas: (asked - available).max(0),
-        collision_count: held.collision_count + i32::from(has_collision(results)),
-        selector: selector::to_text(&deployment.spec.selector),
-        conditions: held.conditions,
+    let of_all = |number: fn(&Set) -> i32| -> i32 { observed.replica_sets.iter().map(number).sum() };
+    let available = of_all(Set::available);
+    let collisions = observed.status.collision_count.unwrap_or_default() + i32::from(has_collision(results));
+    let mut status = DeploymentStatus {
+        observed_generation: observed.metadata.generation,
+        replicas: Some(of_all(|set| set.status.replicas)),
+        updated_replicas: Some(current.map_or(0, |set| set.status.replicas)),
+        ready_replicas: Some(of_all(|set| set.status.ready_replicas.unwrap_or_default())),
+        available_replicas: Some(available),
+        unavailable_replicas: Some((of_all(Set::size) - available).max(0)),
+        collision_count: Some(collisions).filter(|count| *count > 0),
+        conditions: observed.status.conditions.clone(),
+        terminating_replicas: None,
     };
     let reports = [available_report(observed, available), progressing_report(observed, &status, current)];
-    for mut report in reports {
-        report.observed_generation = Some(generation);
-        condition::set(&mut status.conditions, report, observed.now);
+    for report in reports {
+        condition::set(status.conditions.get_or_insert_default(), report, observed.now);
     }
     status
 }
 
-fn number(set: &LiteReplicaSet, number: fn(&LiteReplicaSetStatus) -> i32) -> i32 {
-    set.status.as_ref().map_or(0, number)
-}
-
-/// The name of the new LiteReplicaSet is taken: the next one needs another name.
+/// The name of the new ReplicaSet is taken: the next one needs another name.
 fn has_collision(results: &Results<Step, ()>) -> bool {
     results.iter().any(|(_, result)| match result {
         Err(Error::Other { source, .. }) => matches!(source.downcast_ref(), Some(Unusable::Taken(_))),
@@ -62,28 +51,26 @@ fn available_report(observed: &Observed, available: i32) -> Report {
     let holds = available >= wanted;
     Report {
         r#type: "Available",
-        holds,
+        status: if holds { "True" } else { "False" },
         reason: if holds { "MinimumReplicasAvailable" } else { "MinimumReplicasUnavailable" },
         message: format!("{available} pods are available, {wanted} are needed."),
-        observed_generation: None,
     }
 }
 
-fn progressing_report(observed: &Observed, status: &LiteDeploymentStatus, current: Option<&LiteReplicaSet>) -> Report {
+fn progressing_report(observed: &Observed, status: &DeploymentStatus, current: Option<&Set>) -> Report {
     let replicas = observed.replicas();
     let numbers = [status.replicas, status.updated_replicas, status.available_replicas];
-    let is_complete = current.is_some() && numbers.iter().all(|number| *number == replicas);
-    let name = current.and_then(|set| set.metadata.name.as_deref()).unwrap_or_default();
+    let is_complete = current.is_some() && numbers.iter().all(|number| *number == Some(replicas));
+    let name = current.map(Set::name).unwrap_or_default();
     Report {
         r#type: "Progressing",
-        holds: true,
+        status: "True",
         reason: if is_complete { "NewReplicaSetAvailable" } else { "ReplicaSetUpdated" },
         message: if is_complete {
-            format!("LiteReplicaSet \"{name}\" has successfully progressed.")
+            format!("ReplicaSet \"{name}\" has successfully progressed.")
         } else {
-            format!("LiteReplicaSet \"{name}\" is progressing.")
+            format!("ReplicaSet \"{name}\" is progressing.")
         },
-        observed_generation: None,
     }
 }
 
@@ -94,9 +81,10 @@ mod tests {
     use super::*;
     use crate::deployment::core::fixture::{deployment, observed, ready_set};
 
-    fn condition(status: &LiteDeploymentStatus, r#type: &str) -> (String, String) {
-        let condition = status.conditions.iter().find(|condition| condition.type_ == r#type).unwrap();
-        (condition.status.clone(), condition.reason.clone())
+    fn condition(status: &DeploymentStatus, r#type: &str) -> (String, String) {
+        let mut conditions = status.conditions.iter().flatten();
+        let condition = conditions.find(|condition| condition.type_.as_deref() == Some(r#type)).unwrap();
+        (condition.status.clone().unwrap(), condition.reason.clone().unwrap())
     }
 
     #[test]
@@ -105,7 +93,8 @@ mod tests {
         let old = ready_set(&deployment, "old", 6);
         let new = ready_set(&deployment, "new", 4);
         let rolling = status(&observed(&deployment, vec![old.clone(), new.clone()]), &Vec::new());
-        assert_eq!((rolling.replicas, rolling.updated_replicas, rolling.available_replicas), (10, 4, 10));
+        let numbers = (rolling.replicas, rolling.updated_replicas, rolling.available_replicas);
+        assert_eq!(numbers, (Some(10), Some(4), Some(10)));
         assert_eq!(condition(&rolling, "Progressing").1, "ReplicaSetUpdated");
         let new = ready_set(&deployment, "new", 10);
         let complete = status(&observed(&deployment, vec![new]), &Vec::new());
@@ -118,7 +107,7 @@ mod tests {
         let deployment = deployment(10, "3", "2");
         let status = status(&observed(&deployment, vec![ready_set(&deployment, "new", 7)]), &Vec::new());
         assert_eq!(condition(&status, "Available"), ("False".to_owned(), "MinimumReplicasUnavailable".to_owned()));
-        assert_eq!(status.unavailable_replicas, 0);
+        assert_eq!(status.unavailable_replicas, Some(0));
     }
 
     #[test]
@@ -128,7 +117,7 @@ mod tests {
         let create = Step::CreateReplicaSet { name: "web-1".to_owned(), hash: "1".to_owned(), replicas: 3 };
         let count = |error: Error| {
             let planned = Planned { step: create.clone(), reason: String::new() };
-            status(&observed, &vec![(planned, Err(error))]).collision_count
+            status(&observed, &vec![(planned, Err(error))]).collision_count.unwrap_or_default()
         };
         assert_eq!(count(Error::other(Class::Transient, Unusable::Taken("web-1".to_owned()))), 1);
         assert_eq!(count(Error::other(Class::Invalid, Unusable::Altered("web-1".to_owned()))), 0);

@@ -1,15 +1,13 @@
 //! A pod of the template.
 
 use k8s_openapi::{
-    api::core::v1::Pod,
+    api::{apps::v1::ReplicaSet, core::v1::Pod},
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
 
-use crate::api::LiteReplicaSet;
-
 /// A pod with labels, annotations, finalizers and spec of the template (R8); the API server completes its name.
-pub(super) fn pod(set: &LiteReplicaSet, owner: OwnerReference) -> Pod {
-    let template = set.spec.template.clone();
+pub(super) fn pod(set: &ReplicaSet, owner: OwnerReference) -> Pod {
+    let template = set.spec.template.clone().unwrap_or_default();
     let metadata = template.metadata.unwrap_or_default();
     Pod {
         metadata: ObjectMeta {

@@ -1,4 +1,4 @@
-//! The decisions of the LiteReplicaSet controller: pure.
+//! The decisions of the ReplicaSet controller: pure.
 
 mod victim;
 
@@ -15,10 +15,10 @@ const BURST: usize = 500;
 /// Makes what lacks, in growing groups; deletes what is too many.
 pub(super) fn plan(observed: &Observed) -> Plan<Step> {
     let mut plan = Plan::default();
-    if observed.replica_set.metadata.deletion_timestamp.is_some() {
+    if observed.metadata.deletion_timestamp.is_some() {
         return plan;
     }
-    let wanted = usize::try_from(observed.replica_set.spec.replicas).unwrap_or(0);
+    let wanted = observed.replicas();
     let present = observed.pods.len();
     if present < wanted {
         let missing = (wanted - present).min(BURST);
@@ -41,19 +41,22 @@ pub(super) fn plan(observed: &Observed) -> Plan<Step> {
 mod tests {
     use std::sync::Arc;
 
+    use jiff::Timestamp;
     use k8s_openapi::{
-        api::core::v1::{Pod, PodStatus, PodTemplateSpec},
-        apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time},
+        api::{
+            apps::v1::{ReplicaSet, ReplicaSetSpec},
+            core::v1::{Pod, PodStatus},
+        },
+        apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
     };
 
     use super::*;
-    use crate::api::{LiteReplicaSet, LiteReplicaSetSpec};
 
-    fn set(replicas: i32) -> LiteReplicaSet {
-        LiteReplicaSet::new(
-            "web",
-            LiteReplicaSetSpec { replicas, selector: LabelSelector::default(), template: PodTemplateSpec::default() },
-        )
+    fn set(replicas: i32) -> ReplicaSet {
+        ReplicaSet {
+            spec: ReplicaSetSpec { replicas: Some(replicas), ..ReplicaSetSpec::default() },
+            ..ReplicaSet::default()
+        }
     }
 
     fn pod(name: &str, phase: &str) -> Pod {
@@ -69,8 +72,9 @@ mod tests {
         }
     }
 
-    fn planned(set: LiteReplicaSet, pods: Vec<Pod>) -> Plan<Step> {
-        plan(&Observed::new(Arc::new(set), pods.into_iter().map(Arc::new).collect()))
+    fn planned(set: ReplicaSet, pods: Vec<Pod>) -> Plan<Step> {
+        let pods = pods.into_iter().map(Arc::new).collect();
+        plan(&Observed::new(set, pods, Timestamp::UNIX_EPOCH))
     }
 
     #[test]
@@ -82,7 +86,7 @@ mod tests {
     #[test]
     fn ended_and_terminating_pods_are_replaced_and_never_deleted() {
         let mut terminating = pod("terminating", "Running");
-        terminating.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
+        terminating.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
         let plan = planned(set(1), vec![pod("failed", "Failed"), pod("done", "Succeeded"), terminating]);
         assert!(plan.steps().map(|planned| &planned.step).eq([&Step::CreatePod]));
     }
@@ -97,7 +101,7 @@ mod tests {
     #[test]
     fn nothing_is_done_for_a_set_that_is_being_deleted() {
         let mut set = set(3);
-        set.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
+        set.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
         assert!(planned(set, vec![]).is_empty());
     }
 }

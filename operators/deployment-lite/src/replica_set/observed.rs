@@ -1,26 +1,40 @@
-//! What is known of one LiteReplicaSet: plain, sorted data.
+//! What is known of one ReplicaSet: plain, sorted data, in the built-in kinds' own terms.
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Pod;
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{
+        apps::v1::{ReplicaSet, ReplicaSetSpec},
+        core::v1::Pod,
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 
-use crate::api::LiteReplicaSet;
-
-/// A LiteReplicaSet and the pods that it controls.
+/// A ReplicaSet, the pods that it controls, and the time.
 #[derive(Clone, Debug)]
 pub struct Observed {
-    /// The LiteReplicaSet.
-    pub replica_set: Arc<LiteReplicaSet>,
+    /// The ReplicaSet's metadata.
+    pub metadata: ObjectMeta,
+    /// What it asks for.
+    pub spec: ReplicaSetSpec,
     /// Its active pods, by name: those that neither terminate nor have ended (R1).
     pub pods: Vec<Arc<Pod>>,
+    /// When it was looked at.
+    pub now: Timestamp,
 }
 
 impl Observed {
     /// Leaves out what does not count.
-    pub fn new(replica_set: Arc<LiteReplicaSet>, mut pods: Vec<Arc<Pod>>) -> Self {
+    pub fn new(replica_set: ReplicaSet, mut pods: Vec<Arc<Pod>>, now: Timestamp) -> Self {
         pods.retain(|pod| is_active(pod));
         pods.sort_by_key(|pod| pod.metadata.name.clone());
-        Self { replica_set, pods }
+        Self { metadata: replica_set.metadata, spec: replica_set.spec, pods, now }
+    }
+
+    /// The number of pods asked for; never negative. Default 1.
+    pub fn replicas(&self) -> usize {
+        usize::try_from(self.spec.replicas.unwrap_or(1)).unwrap_or(0)
     }
 }
 

@@ -1,10 +1,9 @@
-//! The closed list of what the LiteReplicaSet controller does to the world.
+//! The closed list of what the ReplicaSet controller does to the world.
 
 use k8s_openapi::api::core::v1::Pod;
 use operator_sdk::{
     Target,
     permission::{Permission, Verb},
-    plan,
 };
 
 /// One write.
@@ -19,8 +18,7 @@ pub enum Step {
     },
 }
 
-impl plan::Step for Step {
-    fn permissions() -> Vec<Permission> {
-        [Verb::Create, Verb::Delete].map(Permission::of::<Pod>).to_vec()
-    }
+/// What the steps ask of the API server.
+pub(super) fn permissions() -> Vec<Permission> {
+    [Verb::Create, Verb::Delete].map(Permission::of::<Pod>).to_vec()
 }

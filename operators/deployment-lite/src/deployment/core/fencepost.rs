@@ -17,9 +17,10 @@ impl Fenceposts {
     /// The limits of a LiteDeployment. Where both resolve to 0, one pod may be unavailable: something must move.
     pub(crate) fn of(observed: &Observed) -> Self {
         let replicas = observed.replicas();
-        let limits = &observed.deployment.spec.strategy.rolling_update;
-        let surge = resolve(&limits.max_surge, replicas, Round::Up);
-        let unavailable = match resolve(&limits.max_unavailable, replicas, Round::Down) {
+        let limits = observed.rolling_update();
+        let surge = resolve(limits.and_then(|limits| limits.max_surge.as_ref()), replicas, Round::Up);
+        let unavailable = limits.and_then(|limits| limits.max_unavailable.as_ref());
+        let unavailable = match resolve(unavailable, replicas, Round::Down) {
             0 if surge == 0 => 1,
             unavailable => unavailable,
         };
@@ -33,11 +34,12 @@ enum Round {
     Down,
 }
 
-/// A number, or a percentage of `replicas`. What the API server should have refused counts as 0.
-fn resolve(amount: &IntOrString, replicas: i32, round: Round) -> i32 {
+/// A number, or a percentage of `replicas`; nothing counts as 0, and so does what the API server should have refused.
+fn resolve(amount: Option<&IntOrString>, replicas: i32, round: Round) -> i32 {
     match amount {
-        IntOrString::Int(number) => (*number).max(0),
-        IntOrString::String(text) => {
+        None => 0,
+        Some(IntOrString::Int(number)) => (*number).max(0),
+        Some(IntOrString::String(text)) => {
             let percentage: i64 = text.strip_suffix('%').and_then(|digits| digits.parse().ok()).unwrap_or(0);
             let hundredths = percentage.max(0).saturating_mul(i64::from(replicas));
             let whole = match round {

@@ -1,40 +1,36 @@
-//! Which LiteReplicaSets of templates long past are deleted.
+//! Which ReplicaSets of templates long past are deleted.
 
 use operator_sdk::{Target, plan::Plan};
 
 use super::version;
-use crate::{
-    api::LiteReplicaSet,
-    deployment::{Observed, Step},
-};
+use crate::deployment::{Observed, Set, Step};
 
-/// Deletes the oldest empty LiteReplicaSets beyond the limit. Called only when nothing else is to be done.
+/// Deletes the oldest empty ReplicaSets beyond the limit. Called only when nothing else is to be done.
 pub(super) fn plan(observed: &Observed, plan: &mut Plan<Step>) {
-    let former: Vec<&LiteReplicaSet> = version::former(observed).collect();
-    let kept = usize::try_from(observed.deployment.spec.revision_history_limit).unwrap_or(0);
+    let former: Vec<&Set> = version::former(observed).collect();
+    let kept = usize::try_from(observed.spec.revision_history_limit.unwrap_or(10)).unwrap_or(0);
     let surplus = former.len().saturating_sub(kept);
     for set in former.into_iter().take(surplus).filter(|set| is_empty(set)) {
-        if let Ok(target) = Target::of(set) {
+        if let Ok(target) = Target::of_metadata(&set.metadata) {
             plan.step(Step::DeleteReplicaSet { target }, "beyond revisionHistoryLimit");
         }
     }
 }
 
-fn is_empty(set: &LiteReplicaSet) -> bool {
-    let generation = set.metadata.generation.unwrap_or_default();
-    let has_no_pods =
-        |status: &crate::api::LiteReplicaSetStatus| status.replicas == 0 && status.observed_generation >= generation;
-    set.spec.replicas == 0 && set.status.as_ref().is_some_and(has_no_pods)
+fn is_empty(set: &Set) -> bool {
+    set.size() == 0 && set.status.replicas == 0 && set.has_seen_its_size()
 }
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::apps::v1::ReplicaSet;
+
     use super::*;
     use crate::deployment::core::fixture::{deployment, observed, ready_set, replica_set, unseen};
 
-    fn deleted(sets: Vec<LiteReplicaSet>, limit: i32) -> Vec<String> {
+    fn deleted(sets: Vec<ReplicaSet>, limit: i32) -> Vec<String> {
         let mut deployment = deployment(1, "1", "0");
-        deployment.spec.revision_history_limit = limit;
+        deployment.spec.revision_history_limit = Some(limit);
         let mut plan_of = Plan::default();
         plan(&observed(&deployment, sets), &mut plan_of);
         let name = |step: &Step| match step {

@@ -1,27 +1,24 @@
-//! The rolling update: grow the new LiteReplicaSet, shrink the former ones, and stay within the limits all the time.
+//! The rolling update: grow the new ReplicaSet, shrink the former ones, and stay within the limits all the time.
 //!
 //! After upstream's (D28–D33), but stricter in what it takes for granted. Upstream sums what the ReplicaSets are *asked*
 //! to have, so a former one that has not yet acted on a smaller size is counted too low, and for a moment there may be
-//! more pods than `replicas + maxSurge`. Here a pod counts until the LiteReplicaSet reports it gone, and one that has not
+//! more pods than `replicas + maxSurge`. Here a pod counts until the ReplicaSet reports it gone, and one that has not
 //! yet looked at its latest size is waited for.
 
 use operator_sdk::{Error, Target, plan::Plan};
 
 use super::{fencepost::Fenceposts, version};
-use crate::{
-    api::LiteReplicaSet,
-    deployment::{Observed, Step},
-};
+use crate::deployment::{Observed, Set, Step};
 
 /// Adds the next step of a rollout, or of a change of size; nothing if all is as it should be.
 pub(super) fn plan(observed: &Observed, plan: &mut Plan<Step>) {
     let posts = Fenceposts::of(observed);
     let current = version::current(observed);
-    let former: Vec<&LiteReplicaSet> = version::former(observed).collect();
+    let former: Vec<&Set> = version::former(observed).collect();
     let wanted = current_size(observed, &posts, current, &former, plan);
     match current {
         None => create(observed, wanted, plan),
-        Some(set) if set.spec.replicas != wanted => {
+        Some(set) if set.size() != wanted => {
             scale(set, wanted, "the new template's share of the rollout", plan);
         }
         Some(set) => shrink_former(&posts, set, &former, plan),
@@ -31,25 +28,24 @@ pub(super) fn plan(observed: &Observed, plan: &mut Plan<Step>) {
 fn create(observed: &Observed, replicas: i32, plan: &mut Plan<Step>) {
     let hash = version::hash(observed);
     let name = version::name(observed, &hash);
-    plan.step(Step::CreateReplicaSet { name, hash, replicas }, "the template has no LiteReplicaSet yet");
+    plan.step(Step::CreateReplicaSet { name, hash, replicas }, "the template has no ReplicaSet yet");
 }
 
-/// The size that the present template's LiteReplicaSet may have now (D28, D29).
+/// The size that the present template's ReplicaSet may have now (D28, D29).
 fn current_size(
     observed: &Observed,
     posts: &Fenceposts,
-    current: Option<&LiteReplicaSet>,
-    former: &[&LiteReplicaSet],
+    current: Option<&Set>,
+    former: &[&Set],
     plan: &mut Plan<Step>,
 ) -> i32 {
-    let size = current.map_or(0, |set| set.spec.replicas);
+    let size = current.map_or(0, |set| set.size());
     let replicas = observed.replicas();
     if size >= replicas {
         return replicas;
     }
-    if let Some(set) = former.iter().copied().chain(current).find(|set| !has_seen_its_size(set)) {
-        let name = set.metadata.name.as_deref().unwrap_or_default();
-        plan.wait(format!("LiteReplicaSet {name} to act on its size of {}", set.spec.replicas));
+    if let Some(set) = former.iter().copied().chain(current).find(|set| !set.has_seen_its_size()) {
+        plan.wait(format!("ReplicaSet {} to act on its size of {}", set.name(), set.size()));
         return size;
     }
     let total = former.iter().map(|set| occupied(set)).sum::<i32>() + current.map_or(0, occupied);
@@ -57,13 +53,13 @@ fn current_size(
     size + room.min(replicas - size)
 }
 
-/// Takes pods from the former LiteReplicaSets, oldest first: those that do not serve (D32), then those that can be
+/// Takes pods from the former ReplicaSets, oldest first: those that do not serve (D32), then those that can be
 /// spared (D33), in all no more than would be spared if every new pod failed (D31).
-fn shrink_former(posts: &Fenceposts, current: &LiteReplicaSet, former: &[&LiteReplicaSet], plan: &mut Plan<Step>) {
-    let asked: i32 = former.iter().map(|set| set.spec.replicas).sum::<i32>() + current.spec.replicas;
-    let unavailable_new = current.spec.replicas - available(current);
+fn shrink_former(posts: &Fenceposts, current: &Set, former: &[&Set], plan: &mut Plan<Step>) {
+    let asked: i32 = former.iter().map(|set| set.size()).sum::<i32>() + current.size();
+    let unavailable_new = current.size() - available(current);
     let mut budget = (asked - posts.available_min - unavailable_new).max(0);
-    let mut sizes: Vec<i32> = former.iter().map(|set| set.spec.replicas).collect();
+    let mut sizes: Vec<i32> = former.iter().map(|set| set.size()).collect();
     for (set, size) in former.iter().zip(&mut sizes) {
         let gone = budget.min((*size - available(set)).max(0));
         *size -= gone;
@@ -77,43 +73,37 @@ fn shrink_former(posts: &Fenceposts, current: &LiteReplicaSet, former: &[&LiteRe
         spare -= gone;
     }
     for (set, size) in former.iter().zip(sizes) {
-        if size != set.spec.replicas {
+        if size != set.size() {
             scale(set, size, "its template is a former one", plan);
         } else if size > 0 {
-            let name = set.metadata.name.as_deref().unwrap_or_default();
-            plan.wait(format!("new pods to become available before LiteReplicaSet {name} shrinks"));
+            plan.wait(format!("new pods to become available before ReplicaSet {} shrinks", set.name()));
         }
     }
 }
 
-fn scale(set: &LiteReplicaSet, to: i32, reason: &str, plan: &mut Plan<Step>) {
-    let from = set.spec.replicas;
-    match Target::of(set) {
+fn scale(set: &Set, to: i32, reason: &str, plan: &mut Plan<Step>) {
+    let from = set.size();
+    match Target::of_metadata(&set.metadata) {
         Ok(target) => plan.step(Step::ScaleReplicaSet { target, from, to }, reason),
         // Only an object that never was on the server lacks these fields.
-        Err(Error::MissingField(field)) => plan.wait(format!("a LiteReplicaSet without {field} to be read again")),
+        Err(Error::MissingField(field)) => plan.wait(format!("a ReplicaSet without {field} to be read again")),
         Err(error) => plan.wait(error.to_string()),
     }
 }
 
-/// True once the LiteReplicaSet has reported on its latest size.
-fn has_seen_its_size(set: &LiteReplicaSet) -> bool {
-    let generation = set.metadata.generation.unwrap_or_default();
-    set.status.as_ref().is_some_and(|status| status.observed_generation >= generation)
-}
-
-/// The pods that a LiteReplicaSet may have now: those it has, and those it may make any moment.
-fn occupied(set: &LiteReplicaSet) -> i32 {
-    set.spec.replicas.max(set.status.as_ref().map_or(0, |status| status.replicas))
+/// The pods that a ReplicaSet may have now: those it has, and those it may make any moment.
+fn occupied(set: &Set) -> i32 {
+    set.size().max(set.status.replicas)
 }
 
 /// The pods that can be counted on: a report from before a shrinking may name more than there will be.
-fn available(set: &LiteReplicaSet) -> i32 {
-    set.status.as_ref().map_or(0, |status| status.available_replicas).min(set.spec.replicas)
+fn available(set: &Set) -> i32 {
+    set.available().min(set.size())
 }
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
     use proptest::prelude::*;
 
     use super::*;
@@ -121,7 +111,7 @@ mod tests {
 
     const FORMER: &str = "web:1";
 
-    fn next(deployment: &crate::api::LiteDeployment, sets: Vec<LiteReplicaSet>) -> Vec<(String, i32)> {
+    fn next(deployment: &Deployment, sets: Vec<ReplicaSet>) -> Vec<(String, i32)> {
         let mut plan_of = Plan::default();
         plan(&observed(deployment, sets), &mut plan_of);
         sizes(&plan_of)
@@ -200,7 +190,7 @@ mod tests {
         assert_eq!(next(&deployment, vec![ready_set(&deployment, "new", 5)]), [("new".to_owned(), 2)]);
     }
 
-    /// A LiteReplicaSet as it really is: what it was asked, its pods, and which of them are ready.
+    /// A ReplicaSet as it really is: what it was asked, its pods, and which of them are ready.
     #[derive(Clone, Debug)]
     struct Real {
         asked: i32,
@@ -230,13 +220,14 @@ mod tests {
             }
         }
 
-        fn object(&self, deployment: &crate::api::LiteDeployment, name: &str, image: &str) -> LiteReplicaSet {
+        fn object(&self, deployment: &Deployment, name: &str, image: &str) -> ReplicaSet {
             let mut set = replica_set(deployment, name, image, self.asked, 0);
             set.metadata.generation = Some(self.generation);
             let status = set.status.as_mut().unwrap();
-            status.observed_generation = self.seen;
-            (status.replicas, status.available_replicas) = self.reported;
-            status.ready_replicas = self.reported.1;
+            status.observed_generation = Some(self.seen);
+            status.replicas = self.reported.0;
+            status.ready_replicas = Some(self.reported.1);
+            status.available_replicas = Some(self.reported.1);
             set
         }
     }

@@ -1,12 +1,12 @@
-//! Which LiteReplicaSet is that of the present template, and what a new one is called.
+//! Which ReplicaSet is that of the present template, and what a new one is called.
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use operator_sdk::Class;
 use serde_json::Value;
 
 use crate::{
-    api::{HASH_LABEL, LiteReplicaSet},
-    deployment::Observed,
+    api::HASH_LABEL,
+    deployment::{Observed, Set},
 };
 
 /// Names of Kubernetes objects are no longer than this.
@@ -14,29 +14,27 @@ const NAME_LENGTH_MAX: usize = 253;
 /// The characters of a hash: no vowels and nothing that looks like one, so that no word comes of it.
 const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
-/// The oldest LiteReplicaSet whose template equals that of the LiteDeployment (D10).
-pub(crate) fn current(observed: &Observed) -> Option<&LiteReplicaSet> {
-    let wanted = &observed.deployment.spec.template;
-    let mut sets = observed.replica_sets.iter();
-    sets.find(|set| is_of_template(set, wanted)).map(AsRef::as_ref)
+/// The oldest ReplicaSet whose template equals that of the LiteDeployment (D10).
+pub(crate) fn current(observed: &Observed) -> Option<&Set> {
+    observed.replica_sets.iter().find(|set| is_of_template(set, &observed.spec.template))
 }
 
-/// True if this is a LiteReplicaSet of this template, the hash aside.
-pub(crate) fn is_of_template(set: &LiteReplicaSet, template: &PodTemplateSpec) -> bool {
+/// True if this is a ReplicaSet of this template, the hash aside.
+pub(crate) fn is_of_template(set: &Set, template: &PodTemplateSpec) -> bool {
     // As they are written: a time in it, say, may have been read more exactly than it is kept.
-    let written = |template| serde_json::to_value(without_hash(template)).unwrap_or(Value::Null);
-    written(&set.spec.template) == written(template)
+    let written = |template: &_| serde_json::to_value(without_hash(template)).unwrap_or(Value::Null);
+    written(&set.template()) == written(template)
 }
 
-/// Why a LiteReplicaSet that has the name of the new one cannot take its place.
+/// Why a ReplicaSet that has the name of the new one cannot take its place.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unusable {
     /// Somebody has edited it, or its template has the same hash, or it has another owner: another name helps (D14).
-    #[error("the name {0} for the new LiteReplicaSet is taken by another one; a further name will be tried")]
+    #[error("the name {0} for the new ReplicaSet is taken by another one; a further name will be tried")]
     Taken(String),
     /// It was made for this very template, and no other name would help.
     #[error(
-        "the LiteReplicaSet {0} is kept with another template than it was made with; exempt litereplicasets from the \
+        "the ReplicaSet {0} is kept with another template than it was made with; exempt ReplicaSets from the \
          admission controller that changes them"
     )]
     Altered(String),
@@ -51,9 +49,9 @@ impl Unusable {
     }
 }
 
-/// Whether a LiteReplicaSet that has the name of the new one, and the same owner, was made for this template.
-pub(crate) fn check_existing(set: &LiteReplicaSet, template: &PodTemplateSpec) -> Result<(), Unusable> {
-    let name = set.metadata.name.clone().unwrap_or_default();
+/// Whether a ReplicaSet that has the name of the new one, and the same owner, was made for this template.
+pub(crate) fn check_existing(set: &Set, template: &PodTemplateSpec) -> Result<(), Unusable> {
+    let name = set.name().to_owned();
     match set.metadata.generation {
         _ if is_of_template(set, template) => Ok(()),
         // As it was made: names without end would be tried.
@@ -62,24 +60,24 @@ pub(crate) fn check_existing(set: &LiteReplicaSet, template: &PodTemplateSpec) -
     }
 }
 
-/// All other LiteReplicaSets, oldest first.
-pub(crate) fn former(observed: &Observed) -> impl Iterator<Item = &LiteReplicaSet> {
+/// All other ReplicaSets, oldest first.
+pub(crate) fn former(observed: &Observed) -> impl Iterator<Item = &Set> {
     let current = current(observed).map(|set| set.metadata.uid.clone());
-    let is_former = move |set: &&LiteReplicaSet| Some(&set.metadata.uid) != current.as_ref();
-    observed.replica_sets.iter().map(AsRef::as_ref).filter(is_former)
+    let is_former = move |set: &&Set| Some(&set.metadata.uid) != current.as_ref();
+    observed.replica_sets.iter().filter(is_former)
 }
 
 /// The hash of the present template; another one for each collision counted.
 pub(crate) fn hash(observed: &Observed) -> String {
-    let template = serde_json::to_value(without_hash(&observed.deployment.spec.template)).unwrap_or(Value::Null);
-    let collisions = observed.deployment.status.as_ref().map_or(0, |status| status.collision_count);
+    let template = serde_json::to_value(without_hash(&observed.spec.template)).unwrap_or(Value::Null);
+    let collisions = observed.status.collision_count.unwrap_or_default();
     // serde_json keeps the keys of an object sorted, so equal templates have equal texts.
     encode(fnv_1a(format!("{template}{collisions}").as_bytes()))
 }
 
 /// `<deployment>-<hash>`, cut to the length of a name.
 pub(crate) fn name(observed: &Observed, hash: &str) -> String {
-    let deployment = observed.deployment.metadata.name.as_deref().unwrap_or_default();
+    let deployment = observed.metadata.name.as_deref().unwrap_or_default();
     let room = NAME_LENGTH_MAX - hash.len() - 1;
     let end = (0..=room.min(deployment.len())).rev().find(|end| deployment.is_char_boundary(*end)).unwrap_or(0);
     format!("{}-{hash}", &deployment[..end])
@@ -110,7 +108,10 @@ fn encode(hash: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::{
+        api::apps::v1::{DeploymentStatus, ReplicaSet},
+        apimachinery::pkg::apis::meta::v1::Time,
+    };
 
     use super::*;
     use crate::deployment::core::fixture::{deployment, observed, ready_set, replica_set};
@@ -127,29 +128,30 @@ mod tests {
         let first = ready_set(&deployment, "first", 3);
         let old = replica_set(&deployment, "old", "other:1", 3, 3);
         let observed = observed(&deployment, vec![old, first]);
-        assert_eq!(current(&observed).unwrap().metadata.name.as_deref(), Some("first"));
-        let former: Vec<_> = former(&observed).map(|set| set.metadata.name.as_deref().unwrap()).collect();
+        assert_eq!(current(&observed).unwrap().name(), "first");
+        let former: Vec<_> = former(&observed).map(Set::name).collect();
         assert_eq!(former, ["old"]);
     }
 
     #[test]
     fn a_time_that_is_kept_less_exactly_makes_no_other_template() {
-        let mut deployment = deployment(3, "1", "0");
-        let set = |deployment: &_| ready_set(deployment, "set", 3);
-        let metadata = deployment.spec.template.metadata.get_or_insert_default();
+        let deployment = deployment(3, "1", "0");
+        let mut template = deployment.spec.template.clone();
+        let metadata = template.metadata.get_or_insert_default();
         metadata.creation_timestamp = "2024-01-01T00:00:00.5Z".parse().ok().map(Time);
-        let text = serde_json::to_string(&deployment.spec.template).unwrap();
-        let mut kept = set(&deployment);
-        kept.spec.template = serde_json::from_str(&text).unwrap();
-        assert!(is_of_template(&kept, &deployment.spec.template));
+        let text = serde_json::to_string(&template).unwrap();
+        let mut kept = ready_set(&deployment, "set", 3);
+        kept.spec.template = Some(serde_json::from_str(&text).unwrap());
+        assert!(is_of_template(&kept.into(), &template));
     }
 
     #[test]
     fn one_that_was_altered_on_its_way_leads_to_no_further_name() {
         let deployment = deployment(3, "1", "0");
         let wanted = &deployment.spec.template;
-        assert!(check_existing(&ready_set(&deployment, "set", 3), wanted).is_ok());
-        let mut other = replica_set(&deployment, "set", "other:1", 3, 3);
+        let set = |set: ReplicaSet| Set::from(set);
+        assert!(check_existing(&set(ready_set(&deployment, "set", 3)), wanted).is_ok());
+        let mut other = set(replica_set(&deployment, "set", "other:1", 3, 3));
         assert!(matches!(check_existing(&other, wanted), Err(Unusable::Altered(_))));
         other.metadata.generation = Some(2);
         assert!(matches!(check_existing(&other, wanted), Err(Unusable::Taken(_))));
@@ -160,7 +162,7 @@ mod tests {
         let mut deployment = deployment(3, "1", "0");
         let first = hash(&observed(&deployment, vec![]));
         assert_eq!(first, hash(&observed(&deployment, vec![])));
-        deployment.status = Some(crate::api::LiteDeploymentStatus { collision_count: 1, ..Default::default() });
+        deployment.status = Some(DeploymentStatus { collision_count: Some(1), ..DeploymentStatus::default() });
         assert_ne!(first, hash(&observed(&deployment, vec![])));
     }
 

@@ -1,0 +1,85 @@
+//! Conditions of a Deployment: one entry a type; those of other types are left alone (D56, D59).
+
+use jiff::Timestamp;
+use k8s_openapi::{api::apps::v1::DeploymentCondition, apimachinery::pkg::apis::meta::v1::Time};
+
+/// What a condition is to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Report {
+    pub(super) r#type: &'static str,
+    /// `True`, `False` or `Unknown`.
+    pub(super) status: &'static str,
+    /// One word in CamelCase, for programs.
+    pub(super) reason: &'static str,
+    /// A sentence, for people.
+    pub(super) message: String,
+}
+
+/// Puts a report among the conditions. With the status and reason that are there already it changes nothing, and the
+/// transition time moves only with the status (D59).
+pub(super) fn set(conditions: &mut Vec<DeploymentCondition>, report: Report, now: Timestamp) {
+    // Times in objects have whole seconds; a finer one would differ from itself when read back.
+    let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+    let mut condition = DeploymentCondition {
+        type_: Some(report.r#type.to_owned()),
+        status: Some(report.status.to_owned()),
+        reason: Some(report.reason.to_owned()),
+        message: Some(report.message),
+        last_transition_time: Some(now.clone()),
+        last_update_time: Some(now),
+    };
+    match conditions.iter_mut().find(|held| held.type_ == condition.type_) {
+        None => conditions.push(condition),
+        Some(held) if (&held.status, &held.reason) == (&condition.status, &condition.reason) => {}
+        Some(held) => {
+            if held.status == condition.status {
+                condition.last_transition_time.clone_from(&held.last_transition_time);
+            }
+            *held = condition;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(status: &'static str, reason: &'static str) -> Report {
+        Report { r#type: "Available", status, reason, message: String::new() }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn the_same_status_and_reason_change_nothing() {
+        let mut conditions = Vec::new();
+        set(&mut conditions, report("True", "A"), at(1));
+        let before = conditions.clone();
+        set(&mut conditions, Report { message: "other".to_owned(), ..report("True", "A") }, at(2));
+        assert_eq!(conditions, before);
+    }
+
+    #[test]
+    fn the_transition_time_moves_only_with_the_status() {
+        let mut conditions = Vec::new();
+        set(&mut conditions, report("True", "A"), at(1));
+        set(&mut conditions, report("True", "B"), at(2));
+        let times = |condition: &DeploymentCondition| {
+            (condition.last_transition_time.clone().unwrap().0, condition.last_update_time.clone().unwrap().0)
+        };
+        assert_eq!(times(&conditions[0]), (at(1), at(2)));
+        set(&mut conditions, report("False", "C"), at(3));
+        assert_eq!(times(&conditions[0]), (at(3), at(3)));
+        assert_eq!(conditions.len(), 1);
+    }
+
+    #[test]
+    fn conditions_of_others_stay() {
+        let foreign = DeploymentCondition { type_: Some("Foreign".to_owned()), ..DeploymentCondition::default() };
+        let mut conditions = vec![foreign.clone()];
+        set(&mut conditions, report("True", "A"), at(1));
+        assert_eq!(conditions[0], foreign);
+    }
+}
