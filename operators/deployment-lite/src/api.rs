@@ -74,7 +74,7 @@ impl Api for BuiltIn {
 #[cfg(test)]
 mod tests {
     use operator_sdk::crd;
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -100,7 +100,9 @@ mod tests {
             assert_eq!(spec["properties"]["selector"]["properties"]["matchLabels"]["maxProperties"], 64);
             let labels = &spec["properties"]["template"]["properties"]["metadata"]["properties"]["labels"];
             assert_eq!(labels["maxProperties"], 64);
-            assert_eq!(spec["x-kubernetes-validations"].as_array().unwrap().len(), 3);
+            assert!(spec["x-kubernetes-validations"].as_array().unwrap().len() >= 3);
+            let status = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
+            assert_eq!(status["properties"]["conditions"]["items"]["required"], json!(["status", "type"]));
         }
     }
 }

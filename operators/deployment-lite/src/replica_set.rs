@@ -18,6 +18,7 @@ use operator_sdk::{
     reconcile::Context,
 };
 
+pub(crate) use self::status::REPLICA_FAILURE;
 pub use self::{observed::Observed, plan::Step};
 use crate::api::{Api, Form};
 
@@ -58,7 +59,7 @@ impl<A: Api> Planner for ReplicaSetPlanner<A> {
         plan::permissions()
     }
 
-    fn status(&self, observed: &Observed, _: &Plan<Step>, _: &Results<Step, ()>) -> Self::Status {
-        A::ReplicaSet::report(&observed.spec.selector, status::status(observed))
+    fn status(&self, observed: &Observed, _: &Plan<Step>, results: &Results<Step, ()>) -> Self::Status {
+        A::ReplicaSet::report(&observed.spec.selector, status::status(observed, results))
     }
 }

@@ -18,7 +18,7 @@ const LABEL_NAME_LENGTH_MAX: u32 = 317;
 const LABEL_VALUE_LENGTH_MAX: u32 = 63;
 
 /// Fields of the built-in kind that nothing here acts on yet.
-const NOT_YET: [&str; 2] = ["paused", "progressDeadlineSeconds"];
+const NOT_YET: [&str; 1] = ["paused"];
 
 /// What a LiteDeployment may ask for, with the defaults of the built-in kind (D68, D69).
 pub(super) fn deployment_spec(generator: &mut SchemaGenerator) -> Schema {
@@ -35,6 +35,7 @@ pub(super) fn deployment_spec(generator: &mut SchemaGenerator) -> Schema {
             json!({"default": 10, "minimum": 0}),
         ),
         ("minReadySeconds", MIN_READY_SECONDS, json!({"default": 0, "minimum": 0})),
+        ("progressDeadlineSeconds", PROGRESS_DEADLINE_SECONDS, json!({"default": 600, "minimum": 0})),
         ("strategy", "How pods of a former template are replaced.", json!({"default": {}})),
     ] {
         put(&mut schema, &format!("/properties/{field}"), described(description, more));
@@ -60,7 +61,17 @@ pub(super) fn deployment_spec(generator: &mut SchemaGenerator) -> Schema {
         put(&mut amount, "", json!({"default": "25%", "description": description}));
         put(&mut schema, &format!("{rolling_update}/properties"), json!({field: amount}));
     }
-    workload(generator, &mut schema, "What the pods are like. A change begins a rolling update.");
+    workload(
+        generator,
+        &mut schema,
+        "What the pods are like. A change begins a rolling update.",
+        [json!({
+            "rule": "!has(self.progressDeadlineSeconds) || !has(self.minReadySeconds) \
+                || self.progressDeadlineSeconds > self.minReadySeconds",
+            "message": "must be greater than minReadySeconds",
+            "fieldPath": ".progressDeadlineSeconds",
+        })],
+    );
     schema
 }
 
@@ -71,21 +82,29 @@ pub(super) fn replica_set_spec(generator: &mut SchemaGenerator) -> Schema {
     put(&mut schema, "/properties/replicas", replicas);
     let min_ready = json!({"default": 0, "minimum": 0, "description": MIN_READY_SECONDS});
     put(&mut schema, "/properties/minReadySeconds", min_ready);
-    workload(generator, &mut schema, "What the pods are like.");
+    workload(generator, &mut schema, "What the pods are like.", []);
     put(&mut schema, "", json!({"required": ["selector", "template"]}));
     schema
 }
 
+const PROGRESS_DEADLINE_SECONDS: &str =
+    "A rollout without progress for so long is reported as failed. Must be more than minReadySeconds. Default 600.";
 const MIN_READY_SECONDS: &str = "How long a pod has to be ready before it counts as available. Default 0.";
 
 /// The parts that both kinds share.
-fn workload(generator: &mut SchemaGenerator, schema: &mut Schema, template_description: &str) {
+fn workload(
+    generator: &mut SchemaGenerator,
+    schema: &mut Schema,
+    template_description: &str,
+    more_rules: impl IntoIterator<Item = Value>,
+) {
     let (mut selector, mut template) = (selector(generator), template(generator));
     let matches = "Which pods belong to it. Must match the labels of the template; cannot be changed.";
     put(&mut selector, "", json!({"description": matches}));
     put(&mut template, "", json!({"description": template_description}));
     put(schema, "/properties", json!({"selector": selector, "template": template}));
-    put(schema, "", json!({"x-kubernetes-validations": workload_rules()}));
+    let rules: Vec<Value> = workload_rules().into_iter().chain(more_rules).collect();
+    put(schema, "", json!({"x-kubernetes-validations": rules}));
 }
 
 /// What a LiteDeployment reports.
@@ -101,6 +120,7 @@ pub(super) fn replica_set_status(generator: &mut SchemaGenerator) -> Schema {
 fn status(mut schema: Schema) -> Schema {
     let keys = json!({"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]});
     put(&mut schema, "/properties/conditions", keys);
+    put(&mut schema, "/properties/conditions/items", json!({"required": ["status", "type"]}));
     schema
 }
 
@@ -205,20 +225,20 @@ fn rolling_update_rules() -> Value {
 }
 
 /// The selector matches the template; pods restart for ever.
-fn workload_rules() -> Value {
+fn workload_rules() -> [Value; 3] {
     let labels = "self.template.metadata.labels";
     let has_labels = format!("has(self.template.metadata) && has({labels})");
     let label = format!("{has_labels} && l in {labels}");
-    json!([
-        {
+    [
+        json!({
             "rule": format!(
                 "!has(self.selector.matchLabels) || self.selector.matchLabels.all(l, \
                     {label} && {labels}[l] == self.selector.matchLabels[l])"
             ),
             "message": "does not match template.metadata.labels",
             "fieldPath": ".selector.matchLabels",
-        },
-        {
+        }),
+        json!({
             "rule": format!(
                 "!has(self.selector.matchExpressions) || self.selector.matchExpressions.all(e, \
                     e.operator == 'In' ? {has_labels} && e.key in {labels} && has(e.values) && {labels}[e.key] in e.values : \
@@ -228,13 +248,13 @@ fn workload_rules() -> Value {
             ),
             "message": "does not match template.metadata.labels",
             "fieldPath": ".selector.matchExpressions",
-        },
-        {
+        }),
+        json!({
             "rule": "!has(self.template.spec.restartPolicy) || self.template.spec.restartPolicy == 'Always'",
             "message": "must be Always",
             "fieldPath": ".template.spec.restartPolicy",
-        },
-    ])
+        }),
+    ]
 }
 
 fn remove(schema: &mut Schema, pointer: &str, field: &str) {

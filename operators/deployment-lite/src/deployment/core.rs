@@ -1,5 +1,6 @@
 //! The decisions of the Deployment controller: pure.
 
+pub(super) mod deadline;
 pub(super) mod fencepost;
 #[cfg(test)]
 pub(super) mod fixture;
@@ -21,5 +22,6 @@ pub(super) fn plan(observed: &Observed) -> Plan<Step> {
     if plan.is_empty() && plan.waits.is_empty() {
         history::plan(observed, &mut plan);
     }
+    deadline::plan(observed, &mut plan);
     plan
 }

@@ -1,19 +1,23 @@
 //! What a Deployment reports of itself.
 
-use k8s_openapi::api::apps::v1::DeploymentStatus;
+mod condition;
+mod progress;
+
+use k8s_openapi::api::apps::v1::{DeploymentCondition, DeploymentStatus};
 use operator_sdk::{Error, plan::Results};
+
+use condition::Report;
+use progress::Progress;
 
 use super::{
     Observed, Set, Step,
     core::{
+        deadline::PROGRESSING,
         fencepost,
         version::{self, Unusable},
     },
 };
-
-mod condition;
-
-use condition::Report;
+use crate::replica_set::REPLICA_FAILURE;
 
 pub(super) fn status(observed: &Observed, results: &Results<Step, ()>) -> DeploymentStatus {
     let current = version::current(observed);
@@ -28,13 +32,22 @@ pub(super) fn status(observed: &Observed, results: &Results<Step, ()>) -> Deploy
         available_replicas: Some(available),
         unavailable_replicas: Some((of_all(Set::size) - available).max(0)),
         collision_count: Some(collisions).filter(|count| *count > 0),
-        conditions: observed.status.conditions.clone(),
+        conditions: None,
         terminating_replicas: None,
     };
-    let reports = [available_report(observed, available), progressing_report(observed, &status, current)];
-    for report in reports {
-        condition::set(status.conditions.get_or_insert_default(), report, observed.now);
+    let mut conditions = observed.status.conditions.clone().unwrap_or_default();
+    condition::set(&mut conditions, available_report(observed, available), observed.now);
+    match progress::of(observed, &status, current, results) {
+        Progress::Untold => condition::remove(&mut conditions, PROGRESSING),
+        Progress::Same => {}
+        Progress::Says(report) => condition::set(&mut conditions, report, observed.now),
+        Progress::SaysAnew(report) => condition::set_anew(&mut conditions, report, observed.now),
     }
+    match failure(observed, current) {
+        Some(failure) => condition::copy(&mut conditions, failure),
+        None => condition::remove(&mut conditions, REPLICA_FAILURE),
+    }
+    status.conditions = Some(conditions);
     status
 }
 
@@ -53,29 +66,32 @@ fn available_report(observed: &Observed, available: i32) -> Report {
         r#type: "Available",
         status: if holds { "True" } else { "False" },
         reason: if holds { "MinimumReplicasAvailable" } else { "MinimumReplicasUnavailable" },
-        message: format!("{available} pods are available, {wanted} are needed."),
-    }
-}
-
-fn progressing_report(observed: &Observed, status: &DeploymentStatus, current: Option<&Set>) -> Report {
-    let replicas = observed.replicas();
-    let numbers = [status.replicas, status.updated_replicas, status.available_replicas];
-    let is_complete = current.is_some() && numbers.iter().all(|number| *number == Some(replicas));
-    let name = current.map(Set::name).unwrap_or_default();
-    Report {
-        r#type: "Progressing",
-        status: "True",
-        reason: if is_complete { "NewReplicaSetAvailable" } else { "ReplicaSetUpdated" },
-        message: if is_complete {
-            format!("ReplicaSet \"{name}\" has successfully progressed.")
+        message: if holds {
+            "Deployment has minimum availability.".to_owned()
         } else {
-            format!("ReplicaSet \"{name}\" is progressing.")
+            "Deployment does not have minimum availability.".to_owned()
         },
     }
 }
 
+/// What the new ReplicaSet, or else any, says of pods that could not be made or deleted (D58).
+fn failure(observed: &Observed, current: Option<&Set>) -> Option<DeploymentCondition> {
+    let sets = current.into_iter().chain(&observed.replica_sets);
+    let mut conditions = sets.flat_map(|set| set.status.conditions.iter().flatten());
+    let failure = conditions.find(|condition| condition.type_.as_deref() == Some(REPLICA_FAILURE))?;
+    Some(DeploymentCondition {
+        type_: failure.type_.clone(),
+        status: failure.status.clone(),
+        reason: failure.reason.clone(),
+        message: failure.message.clone(),
+        last_transition_time: failure.last_transition_time.clone(),
+        last_update_time: failure.last_transition_time.clone(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::apps::v1::ReplicaSetCondition;
     use operator_sdk::{Class, plan::Planned};
 
     use super::*;
@@ -89,13 +105,14 @@ mod tests {
 
     #[test]
     fn counts_every_set_and_says_when_a_rollout_is_complete() {
-        let deployment = deployment(10, "3", "2");
+        let mut deployment = deployment(10, "3", "2");
+        deployment.spec.progress_deadline_seconds = Some(600);
         let old = ready_set(&deployment, "old", 6);
         let new = ready_set(&deployment, "new", 4);
         let rolling = status(&observed(&deployment, vec![old.clone(), new.clone()]), &Vec::new());
         let numbers = (rolling.replicas, rolling.updated_replicas, rolling.available_replicas);
         assert_eq!(numbers, (Some(10), Some(4), Some(10)));
-        assert_eq!(condition(&rolling, "Progressing").1, "ReplicaSetUpdated");
+        assert_eq!(condition(&rolling, "Progressing").1, "FoundNewReplicaSet");
         let new = ready_set(&deployment, "new", 10);
         let complete = status(&observed(&deployment, vec![new]), &Vec::new());
         assert_eq!(condition(&complete, "Progressing").1, "NewReplicaSetAvailable");
@@ -121,5 +138,26 @@ mod tests {
         };
         assert_eq!(count(Error::other(Class::Transient, Unusable::Taken("web-1".to_owned()))), 1);
         assert_eq!(count(Error::other(Class::Invalid, Unusable::Altered("web-1".to_owned()))), 0);
+    }
+
+    #[test]
+    fn a_failure_of_the_pods_is_passed_on_until_it_is_over() {
+        let deployment = deployment(3, "1", "0");
+        let mut set = ready_set(&deployment, "new", 2);
+        let failure = ReplicaSetCondition {
+            type_: Some(REPLICA_FAILURE.to_owned()),
+            status: Some("True".to_owned()),
+            reason: Some("FailedCreate".to_owned()),
+            ..ReplicaSetCondition::default()
+        };
+        set.status.as_mut().unwrap().conditions = Some(vec![failure]);
+        let failing = status(&observed(&deployment, vec![set.clone()]), &Vec::new());
+        assert_eq!(condition(&failing, REPLICA_FAILURE).1, "FailedCreate");
+        set.status.as_mut().unwrap().conditions = None;
+        let mut deployment = deployment;
+        deployment.status = Some(failing);
+        let healed = status(&observed(&deployment, vec![set]), &Vec::new());
+        let mut types = healed.conditions.iter().flatten().map(|condition| condition.type_.as_deref().unwrap());
+        assert!(types.all(|r#type| r#type != REPLICA_FAILURE));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
-        apps::v1::{ReplicaSet, ReplicaSetSpec},
+        apps::v1::{ReplicaSet, ReplicaSetSpec, ReplicaSetStatus},
         core::v1::Pod,
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -18,8 +18,12 @@ pub struct Observed {
     pub metadata: ObjectMeta,
     /// What it asks for.
     pub spec: ReplicaSetSpec,
+    /// What it reported last.
+    pub status: ReplicaSetStatus,
     /// Its active pods, by name: those that neither terminate nor have ended (R1).
     pub pods: Vec<Arc<Pod>>,
+    /// How many more are terminating and have not ended yet (R13).
+    pub terminating: usize,
     /// When it was looked at.
     pub now: Timestamp,
 }
@@ -27,9 +31,19 @@ pub struct Observed {
 impl Observed {
     /// Leaves out what does not count.
     pub fn new(replica_set: ReplicaSet, mut pods: Vec<Arc<Pod>>, now: Timestamp) -> Self {
-        pods.retain(|pod| is_active(pod));
+        pods.retain(|pod| !has_ended(pod));
+        let all = pods.len();
+        pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());
+        let terminating = all - pods.len();
         pods.sort_by_key(|pod| pod.metadata.name.clone());
-        Self { metadata: replica_set.metadata, spec: replica_set.spec, pods, now }
+        Self {
+            metadata: replica_set.metadata,
+            spec: replica_set.spec,
+            status: replica_set.status.unwrap_or_default(),
+            pods,
+            terminating,
+            now,
+        }
     }
 
     /// The number of pods asked for; never negative. Default 1.
@@ -38,9 +52,9 @@ impl Observed {
     }
 }
 
-fn is_active(pod: &Pod) -> bool {
+fn has_ended(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Succeeded" | "Failed"))
+    matches!(phase, Some("Succeeded" | "Failed"))
 }
 
 /// True if the pod's Ready condition holds.

@@ -14,7 +14,7 @@ pub(crate) struct Fenceposts {
 }
 
 impl Fenceposts {
-    /// The limits of a LiteDeployment. Where both resolve to 0, one pod may be unavailable: something must move.
+    /// The limits of a Deployment. Where both resolve to 0, one pod may be unavailable: something must move.
     pub(crate) fn of(observed: &Observed) -> Self {
         let replicas = observed.replicas();
         let limits = observed.rolling_update();

@@ -14,7 +14,7 @@ const NAME_LENGTH_MAX: usize = 253;
 /// The characters of a hash: no vowels and nothing that looks like one, so that no word comes of it.
 const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
-/// The oldest ReplicaSet whose template equals that of the LiteDeployment (D10).
+/// The oldest ReplicaSet whose template equals that of the Deployment (D10).
 pub(crate) fn current(observed: &Observed) -> Option<&Set> {
     observed.replica_sets.iter().find(|set| is_of_template(set, &observed.spec.template))
 }

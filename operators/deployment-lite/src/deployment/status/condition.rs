@@ -15,11 +15,39 @@ pub(super) struct Report {
     pub(super) message: String,
 }
 
+/// Takes a condition away.
+pub(super) fn remove(conditions: &mut Vec<DeploymentCondition>, r#type: &str) {
+    conditions.retain(|condition| condition.type_.as_deref() != Some(r#type));
+}
+
+/// Puts a condition of a ReplicaSet among the conditions, unless it says the same.
+pub(super) fn copy(conditions: &mut Vec<DeploymentCondition>, condition: DeploymentCondition) {
+    match conditions.iter_mut().find(|held| held.type_ == condition.type_) {
+        None => conditions.push(condition),
+        Some(held) if (&held.status, &held.reason) == (&condition.status, &condition.reason) => {}
+        Some(held) => *held = condition,
+    }
+}
+
+/// The same as [`set`], and the update time moves even if the same was said before (D62).
+pub(super) fn set_anew(conditions: &mut Vec<DeploymentCondition>, report: Report, now: Timestamp) {
+    let r#type = report.r#type;
+    set(conditions, report, now);
+    let held = conditions.iter_mut().find(|held| held.type_.as_deref() == Some(r#type));
+    if let Some(held) = held {
+        held.last_update_time = Some(whole_second(now));
+    }
+}
+
+/// Times in objects have whole seconds; a finer one would differ from itself when read back.
+fn whole_second(now: Timestamp) -> Time {
+    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
+}
+
 /// Puts a report among the conditions. With the status and reason that are there already it changes nothing, and the
 /// transition time moves only with the status (D59).
 pub(super) fn set(conditions: &mut Vec<DeploymentCondition>, report: Report, now: Timestamp) {
-    // Times in objects have whole seconds; a finer one would differ from itself when read back.
-    let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+    let now = whole_second(now);
     let mut condition = DeploymentCondition {
         type_: Some(report.r#type.to_owned()),
         status: Some(report.status.to_owned()),
@@ -81,5 +109,14 @@ mod tests {
         let mut conditions = vec![foreign.clone()];
         set(&mut conditions, report("True", "A"), at(1));
         assert_eq!(conditions[0], foreign);
+    }
+
+    #[test]
+    fn progress_moves_the_update_time_alone() {
+        let mut conditions = Vec::new();
+        set(&mut conditions, report("True", "A"), at(1));
+        set_anew(&mut conditions, report("True", "A"), at(5));
+        assert_eq!(conditions[0].last_update_time, Some(Time(at(5))));
+        assert_eq!(conditions[0].last_transition_time, Some(Time(at(1))));
     }
 }
