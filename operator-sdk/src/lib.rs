@@ -2,8 +2,9 @@
 //!
 //! An author writes a [`Planner`](plan::Planner): what to observe, a pure decision, one function per effect. The rest is
 //! here: watches and caches ([`cache`]), the work queue ([`queue`]), writes that are declared, fenced and noted
-//! ([`client`]), election by Lease ([`leader`]), probes and metrics ([`admin`], [`telemetry`]), and what an installation
-//! needs, printed from the code ([`crd`], [`permission`], [`manifest`]). [`Operator`] puts it together.
+//! ([`client`]), election by Lease ([`leader`]), Events for people ([`event`]), probes and metrics ([`admin`],
+//! [`telemetry`]), and what an installation needs, printed from the code ([`crd`], [`permission`], [`manifest`]).
+//! [`Operator`] puts it together.
 
 pub mod admin;
 pub mod backoff;
@@ -14,6 +15,7 @@ pub mod condition;
 pub mod controller;
 pub mod crd;
 pub mod error;
+pub mod event;
 pub mod leader;
 pub mod manifest;
 pub mod object;
