@@ -21,6 +21,7 @@ use crate::{
     client::{Journal, Writes},
     clock::{BootTime, Clock},
     error::{Class, Error, Result},
+    event::Recorder,
     object::{Key, Object, Uid, controller_of},
     permission::{Permission, Verb},
     plan::{Planner, Planning},
@@ -112,6 +113,8 @@ fn owner_of<K: Object>(child: &ObjectMeta, owners: &Watch<K>) -> Option<Key> {
 pub struct Environment {
     /// Writes of this process.
     pub writes: Writes,
+    /// Events of this process.
+    pub events: Recorder,
     /// The time.
     pub clock: Clock,
     /// Where runs are counted.
@@ -226,6 +229,7 @@ impl<R: Reconciler> Running<R> {
         let context = Context {
             object,
             client,
+            events: self.environment.events.clone(),
             clock: self.environment.clock.clone(),
             failures: self.queue.failures(&key),
             cancellation: self.environment.cancellation.clone(),

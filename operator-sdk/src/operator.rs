@@ -13,7 +13,7 @@ use kube::CustomResourceExt;
 use crate::{
     cache::{AnyWatch, Watch},
     controller::{AnyController, Controller},
-    crd,
+    crd, event,
     object::Object,
     permission::Permission,
     reconcile::Reconciler,
@@ -73,7 +73,7 @@ impl Operator {
     pub fn permissions(&self) -> Vec<Permission> {
         let of_watches = self.watches.iter().flat_map(|watch| watch.permissions());
         let of_controllers = self.controllers.iter().flat_map(|controller| controller.permissions().to_vec());
-        let mut permissions: Vec<_> = of_watches.chain(of_controllers).collect();
+        let mut permissions: Vec<_> = of_watches.chain(of_controllers).chain(event::permissions()).collect();
         permissions.sort();
         permissions.dedup();
         permissions

@@ -6,7 +6,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{client::Client, clock::Clock, error::Result, object::Object, permission::Permission};
+use crate::{client::Client, clock::Clock, error::Result, event::Recorder, object::Object, permission::Permission};
 
 /// What a reconcile that succeeded asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct Context<K> {
     pub object: Arc<K>,
     /// Writes, noted so that the next call sees them.
     pub client: Client,
+    /// Tells people what was done to the object.
+    pub events: Recorder,
     /// The time.
     pub clock: Clock,
     /// Failures of this object in a row before this call.

@@ -20,6 +20,7 @@ use operator_sdk::{
     Class, Result, Target,
     client::{Fence, Writes, Written},
     clock::Clock,
+    event::{Recorder, Reporter},
     permission::{Permission, Verb},
     plan::{Plan, Planned, Planner, Planning, Results},
     reconcile::{Context, Reconciler},
@@ -126,12 +127,19 @@ async fn reconcile(deleter: Deleter, allowed: Vec<Permission>, fence: Fence) -> 
     let context = Context {
         object: Arc::new(object()),
         client: Writes::new(server.client(), Arc::new(allowed.into_iter().collect()), fence).client(),
+        events: events(server.client()),
         clock: Clock::system(),
         failures: 0,
         cancellation: CancellationToken::new(),
     };
     let result = Planning(deleter).reconcile(&context).await;
     (server.requests(), result.err().map(|error| error.class()))
+}
+
+/// A recorder without its task: it drops everything.
+fn events(client: kube::Client) -> Recorder {
+    let reporter = Reporter { controller: "example.com/test".to_owned(), instance: "test".to_owned() };
+    Recorder::new(client, Fence::closed(Clock::system()), Clock::system(), reporter).0
 }
 
 fn declared() -> Vec<Permission> {

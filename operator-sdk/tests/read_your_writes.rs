@@ -17,6 +17,7 @@ use operator_sdk::{
     client::{Fence, Writes},
     clock::{BootTime, Clock, Source},
     controller::{AnyController, ControllerMetrics, Environment},
+    event::{Recorder, Reporter},
     permission::{Permission, Verb},
     reconcile::{Context, Outcome, Reconciler},
 };
@@ -117,7 +118,10 @@ async fn writes_once_when_a_run_ends_by(end: End) {
     let allowed = Arc::new(controller.permissions().iter().cloned().collect());
     let cancellation = CancellationToken::new();
     let clock = Clock::new(Virtual(Instant::now()));
+    let reporter = Reporter { controller: "example.com/test".to_owned(), instance: "test".to_owned() };
     let environment = Environment {
+        // Without its task it drops everything.
+        events: Recorder::new(client.clone(), Fence::closed(clock.clone()), clock.clone(), reporter).0,
         writes: Writes::new(client.clone(), allowed, Fence::open(clock.clone())),
         clock,
         metrics: ControllerMetrics::new(&mut Registry::default()),

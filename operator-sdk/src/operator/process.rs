@@ -6,7 +6,7 @@ use futures::future::{join_all, pending};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
-    task::{JoinError, JoinSet},
+    task::{JoinError, JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -23,6 +23,7 @@ use crate::{
     client::{ConnectError, Fence, Writes, connect},
     clock::Clock,
     controller::Environment,
+    event::{Recorder, Reporter},
     leader::{Election, Heartbeat, Options, Phase, TimingError},
     manifest::lease_permissions,
     permission::Verb,
@@ -32,6 +33,9 @@ use crate::{
 const HUNG_AFTER: Duration = Duration::from_secs(30);
 /// A watch that has failed for so long shows a world that may have moved on.
 const STALE_AFTER: Duration = Duration::from_secs(60);
+
+/// How long events that wait may still be sent when the process is asked to stop.
+const TELLING_LIMIT: Duration = Duration::from_millis(500);
 
 /// Why the process ended with an error.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +87,11 @@ pub(super) async fn run(operator: Operator, options: RunOptions) -> Result<(), P
     background.spawn(Arc::clone(&metrics).follow(operator.watches.clone()));
 
     let fence = if options.leader_elect { Fence::closed(clock.clone()) } else { Fence::open(clock.clone()) };
+    let reporter =
+        Reporter { controller: format!("operator-lite.dev/{}", operator.name), instance: options.pod_name.clone() };
+    let (events, telling) = Recorder::new(client.clone(), fence.clone(), clock.clone(), reporter);
     let environment = Environment {
+        events,
         writes: Writes::new(client, Arc::new(operator.permissions().into_iter().collect()), fence.clone()),
         clock: clock.clone(),
         metrics: metrics.controllers.clone(),
@@ -97,7 +105,8 @@ pub(super) async fn run(operator: Operator, options: RunOptions) -> Result<(), P
         timing,
         kubeconfig: options.kubeconfig.clone(),
     });
-    let work = Work { operator, environment, election, fence, heartbeat, metrics }.run();
+    let work = Work { operator, environment, telling: tokio::spawn(telling), election, fence, heartbeat, metrics };
+    let work = work.run();
     tokio::pin!(work);
     tokio::select! {
         ended = &mut work => return ended,
@@ -114,6 +123,8 @@ pub(super) async fn run(operator: Operator, options: RunOptions) -> Result<(), P
 struct Work {
     operator: Operator,
     environment: Environment,
+    /// Sends the events; ends when all of them are sent and nobody can record more.
+    telling: JoinHandle<()>,
     /// `None`: this process shares its work with nobody.
     election: Option<Options>,
     fence: Fence,
@@ -124,7 +135,7 @@ struct Work {
 impl Work {
     /// Waits for caches and for the leadership, works, and gives the leadership back.
     async fn run(self) -> Result<(), ProcessError> {
-        let Self { operator, environment, election, fence, heartbeat, metrics } = self;
+        let Self { operator, environment, telling, election, fence, heartbeat, metrics } = self;
         let cancellation = environment.cancellation.clone();
         let watches = operator.watches.clone();
         // A standby has its caches full before it stands for election.
@@ -168,6 +179,8 @@ impl Work {
             () = reached(phase, Phase::Lost) => return Err(ProcessError::LostLeadership),
         }
         metrics.set_leader(&lease, false);
+        // The next leader waits for us: what is not told by then is not worth its time.
+        let _ = tokio::time::timeout(TELLING_LIMIT, telling).await;
         election.release().await;
         Ok(())
     }

@@ -29,6 +29,29 @@ async fn a_deleted_lite_deployment_takes_its_pods_with_it() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_was_done_is_told_by_events() -> Result<()> {
+    namespace::with_namespace("events", async |cluster, namespace| {
+        lite_deployment::create(&cluster, &namespace, &lite_deployment::web("web", 2)).await?;
+        lite_deployment::wait_complete(&cluster, &namespace, "web", LIMIT).await?;
+        let [set] = &names_of_sets(&cluster, &namespace).await?[..] else {
+            anyhow::bail!("not one LiteReplicaSet");
+        };
+        let of_deployment = format!("Scaled up replica set {set} from 0 to 2");
+        for (object, note, count) in
+            [("ldeploy/web".to_owned(), &*of_deployment, 1), (format!("lrs/{set}"), "Created pod: ", 2)]
+        {
+            wait::until(&format!("events of {object}"), LIMIT, async || {
+                let events = cluster.run_kubectl(&["-n", &namespace, "events", "--for", &object]).await?;
+                Ok(Seen::when(events.matches(note).count() == count, events))
+            })
+            .await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn an_edited_lite_replica_set_is_followed_by_one_of_another_name() -> Result<()> {
     namespace::with_namespace("edited", async |cluster, namespace| {
         lite_deployment::create(&cluster, &namespace, &lite_deployment::web("web", 2)).await?;

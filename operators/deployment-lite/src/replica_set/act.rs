@@ -1,7 +1,7 @@
 //! Carries out steps.
 
 use k8s_openapi::api::core::v1::Pod;
-use operator_sdk::{Result, owner::controller_reference, reconcile::Context};
+use operator_sdk::{Object, Result, client::Created, event::Type, owner::controller_reference, reconcile::Context};
 
 use super::{Step, build};
 use crate::api::{Api, Form};
@@ -10,9 +10,48 @@ pub(super) async fn act<A: Api>(context: &Context<A::ReplicaSet>, step: &Step) -
     match step {
         Step::CreatePod => {
             let owner = controller_reference(context.object.as_ref())?;
-            context.client.create(&build::pod(&context.object.built_in(), owner)).await?;
+            match context.client.create(&build::pod(&context.object.built_in(), owner)).await {
+                Ok(Created::New(pod) | Created::Existing(pod)) => {
+                    tell::<A>(
+                        context,
+                        Type::Normal,
+                        "SuccessfulCreate",
+                        "Create",
+                        format!("Created pod: {}", pod.key().name),
+                    );
+                }
+                Err(error) => {
+                    tell::<A>(context, Type::Warning, "FailedCreate", "Create", format!("Error creating: {error}"));
+                    return Err(error.into());
+                }
+            }
         }
-        Step::DeletePod { target } => context.client.delete::<Pod>(target).await?,
+        Step::DeletePod { target } => match context.client.delete::<Pod>(target).await {
+            Ok(()) => {
+                tell::<A>(
+                    context,
+                    Type::Normal,
+                    "SuccessfulDelete",
+                    "Delete",
+                    format!("Deleted pod: {}", target.key.name),
+                );
+            }
+            Err(error) => {
+                tell::<A>(context, Type::Warning, "FailedDelete", "Delete", format!("Error deleting: {error}"));
+                return Err(error.into());
+            }
+        },
     }
     Ok(())
+}
+
+/// An event of the ReplicaSet (R17).
+fn tell<A: Api>(
+    context: &Context<A::ReplicaSet>,
+    r#type: Type,
+    reason: &'static str,
+    action: &'static str,
+    note: String,
+) {
+    context.events.record(context.object.as_ref(), r#type, reason, action, note);
 }
