@@ -36,6 +36,9 @@ pub(super) async fn act<A: Api>(context: &Context<A::Deployment>, step: &Step) -
             client.patch::<A::ReplicaSet>(target, json!({"spec": {"replicas": to}})).await?;
             tell_of_size::<A>(context, &target.key.name, *from, *to);
         }
+        Step::SetMinReadySeconds { target, to } => {
+            client.patch::<A::ReplicaSet>(target, json!({"spec": {"minReadySeconds": to}})).await?;
+        }
         Step::DeleteReplicaSet { target } => client.delete::<A::ReplicaSet>(target).await?,
     }
     Ok(())

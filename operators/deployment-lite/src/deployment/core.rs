@@ -6,6 +6,7 @@ pub(super) mod fencepost;
 pub(super) mod fixture;
 mod history;
 mod rolling;
+mod settings;
 pub(super) mod version;
 
 use operator_sdk::plan::Plan;
@@ -18,7 +19,10 @@ pub(super) fn plan(observed: &Observed) -> Plan<Step> {
     if observed.is_deleting() {
         return plan;
     }
-    rolling::plan(observed, &mut plan);
+    settings::plan(observed, &mut plan);
+    if plan.is_empty() {
+        rolling::plan(observed, &mut plan);
+    }
     if plan.is_empty() && plan.waits.is_empty() {
         history::plan(observed, &mut plan);
     }

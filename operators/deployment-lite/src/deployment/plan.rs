@@ -28,6 +28,13 @@ pub enum Step {
         /// Its new size.
         to: i32,
     },
+    /// Changes how long the pods of a ReplicaSet have to be ready before they count as available.
+    SetMinReadySeconds {
+        /// Which.
+        target: Target,
+        /// Its new time, in seconds.
+        to: i32,
+    },
     /// Deletes a ReplicaSet of a template long past.
     DeleteReplicaSet {
         /// Which.

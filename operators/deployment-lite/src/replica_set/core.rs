@@ -1,10 +1,13 @@
 //! The decisions of the ReplicaSet controller: pure.
 
+pub(super) mod availability;
 mod victim;
+
+use std::collections::BTreeMap;
 
 use operator_sdk::{
     Target,
-    plan::{Plan, Planned},
+    plan::{Plan, Planned, Wait},
 };
 
 use super::{Observed, Step};
@@ -28,11 +31,17 @@ pub(super) fn plan(observed: &Observed) -> Plan<Step> {
         );
     } else if present > wanted {
         let surplus = (present - wanted).min(BURST);
-        let deletions = victim::choose(&observed.pods, surplus).into_iter().filter_map(|pod| Target::of(pod).ok());
+        // Nothing is known yet of the pods of related ReplicaSets.
+        let victims = victim::choose(&observed.pods, &BTreeMap::new(), observed.now, surplus);
+        let deletions = victims.into_iter().filter_map(|pod| Target::of(pod).ok());
         let reason = format!("{present} pods are there and {wanted} are wanted");
         plan.groups.push(
             deletions.map(|target| Planned { step: Step::DeletePod { target }, reason: reason.clone() }).collect(),
         );
+    }
+    // No event tells that a pod has been ready for long enough (R16).
+    if let Some(next) = availability::next_available(&observed.pods, observed.min_ready_seconds(), observed.now) {
+        plan.waits.push(Wait { what: "a ready pod to become available".to_owned(), until: Some(next) });
     }
     plan
 }

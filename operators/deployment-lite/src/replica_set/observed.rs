@@ -46,6 +46,11 @@ impl Observed {
         }
     }
 
+    /// How long a pod has to be ready before it counts as available. Default 0.
+    pub fn min_ready_seconds(&self) -> i32 {
+        self.spec.min_ready_seconds.unwrap_or(0)
+    }
+
     /// The number of pods asked for; never negative. Default 1.
     pub fn replicas(&self) -> usize {
         usize::try_from(self.spec.replicas.unwrap_or(1)).unwrap_or(0)
@@ -55,10 +60,4 @@ impl Observed {
 fn has_ended(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     matches!(phase, Some("Succeeded" | "Failed"))
-}
-
-/// True if the pod's Ready condition holds.
-pub(super) fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }

@@ -10,7 +10,10 @@ use k8s_openapi::{
 };
 use operator_sdk::plan::Results;
 
-use super::{Observed, Step, observed::is_ready};
+use super::{
+    Observed, Step,
+    core::availability::{is_available, is_ready},
+};
 
 /// The type of the condition that tells of pods that could not be made or deleted.
 pub(crate) const REPLICA_FAILURE: &str = "ReplicaFailure";
@@ -24,7 +27,7 @@ pub(super) fn status(observed: &Observed, results: &Results<Step, ()>) -> Replic
         replicas: count(observed.pods.len()),
         fully_labeled_replicas: Some(of_pods(&|pod| has_labels_of_template(observed, pod))),
         ready_replicas: Some(of_pods(&is_ready)),
-        available_replicas: Some(of_pods(&is_ready)),
+        available_replicas: Some(of_pods(&|pod| is_available(pod, observed.min_ready_seconds(), observed.now))),
         terminating_replicas: Some(count(observed.terminating)),
         conditions: conditions(observed, results),
     }
@@ -64,7 +67,7 @@ mod tests {
     use k8s_openapi::{
         api::{
             apps::v1::{ReplicaSet, ReplicaSetSpec},
-            core::v1::{PodStatus, PodTemplateSpec},
+            core::v1::{PodCondition, PodStatus, PodTemplateSpec},
         },
         apimachinery::pkg::apis::meta::v1::ObjectMeta,
     };
@@ -125,5 +128,27 @@ mod tests {
         assert_eq!(reason(&second), words("FailedCreate", "quota"));
         let healed = status(&observed(vec![], Some(second)), &Vec::new());
         assert_eq!(healed.conditions, None);
+    }
+
+    #[test]
+    fn a_pod_is_available_once_it_has_been_ready_for_long_enough() {
+        let ready = PodCondition {
+            type_: "Ready".to_owned(),
+            status: "True".to_owned(),
+            last_transition_time: Some(Time(Timestamp::UNIX_EPOCH)),
+            ..PodCondition::default()
+        };
+        let mut pod = pod("web", "Running", false);
+        Arc::make_mut(&mut pod).status.as_mut().unwrap().conditions = Some(vec![ready]);
+        let mut observed = observed(vec![pod], None);
+        observed.spec.min_ready_seconds = Some(10);
+        let numbers = |observed: &Observed| {
+            let status = status(observed, &Vec::new());
+            (status.ready_replicas, status.available_replicas)
+        };
+        observed.now = Timestamp::from_second(9).unwrap();
+        assert_eq!(numbers(&observed), (Some(1), Some(0)));
+        observed.now = Timestamp::from_second(10).unwrap();
+        assert_eq!(numbers(&observed), (Some(1), Some(1)));
     }
 }

@@ -109,7 +109,7 @@ pub(crate) fn sizes(plan: &Plan<Step>) -> Vec<(String, i32)> {
     let size = |step: &Step| match step {
         Step::CreateReplicaSet { name, replicas, .. } => (name.clone(), *replicas),
         Step::ScaleReplicaSet { target, to, .. } => (target.key.name.clone(), *to),
-        Step::DeleteReplicaSet { target } => (target.key.name.clone(), -1),
+        Step::SetMinReadySeconds { target, .. } | Step::DeleteReplicaSet { target } => (target.key.name.clone(), -1),
     };
     plan.steps().map(|planned| size(&planned.step)).collect()
 }
