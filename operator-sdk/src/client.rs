@@ -1,4 +1,4 @@
-//! The write client: the only code of an operator that changes anything in the cluster.
+//! The write client: the only code of an operator that changes anything in the cluster, its Lease and Events aside.
 //!
 //! Every request is declared beforehand (or refused before it is sent), has a time-out, is refused once leadership may
 //! have lapsed, and is noted, so that the next reconcile of the same key waits until the caches show it. It retries
