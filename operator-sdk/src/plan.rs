@@ -1,7 +1,8 @@
 //! The second form of the loop: observe, plan, act, report.
 //!
-//! The author's decisions are pure functions over what was observed; all effects are [`Step`]s, each at most one write.
-//! So a crash between two steps is the only kind of crash there is, and a plan can be printed, tested and compared.
+//! The author's decisions are pure functions over what was observed; all effects are [`Planner::Step`]s, each at most
+//! one write. So a crash between two steps is the only kind of crash there is, and a plan can be printed, tested and
+//! compared.
 
 use std::{fmt::Debug, future::Future, time::Duration};
 
