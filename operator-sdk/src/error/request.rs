@@ -9,7 +9,7 @@ use crate::{object::Key, permission::Permission};
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     /// The server refused it, or the connection failed.
-    #[error("failed to {permission} {key}: {source}")]
+    #[error("failed to {permission} {key}: {}", cause(source))]
     Failed {
         /// What was asked.
         permission: Permission,
@@ -96,5 +96,32 @@ impl RequestError {
 
     fn reason(&self) -> Option<&str> {
         self.status().map(|status| status.reason.as_str())
+    }
+}
+
+/// The server's own words where it answered; the client would add all fields of its answer.
+fn cause(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+
+    use super::*;
+    use crate::permission::Verb;
+
+    #[test]
+    fn a_refusal_is_told_in_the_words_of_the_server() {
+        let status = kube::core::Status::failure("exceeded quota", "Forbidden").with_code(403);
+        let error = RequestError::Failed {
+            permission: Permission::of::<Pod>(Verb::Create),
+            key: Key::namespaced("default", "web-"),
+            source: Box::new(kube::Error::Api(status.boxed())),
+        };
+        assert_eq!(error.to_string(), "failed to create pods default/web-: exceeded quota");
     }
 }

@@ -23,10 +23,10 @@ use crate::{
     client::{ConnectError, Fence, Writes, connect},
     clock::Clock,
     controller::Environment,
-    event::{Recorder, Reporter},
+    event::{self, Recorder, Reporter},
     leader::{Election, Heartbeat, Options, Phase, TimingError},
     manifest::lease_permissions,
-    permission::Verb,
+    permission::{Permission, Verb},
 };
 
 /// A runtime without a sign of life for so long is not alive.
@@ -148,6 +148,7 @@ impl Work {
         };
         let Some(options) = election else {
             run_controllers(environment).await;
+            finish_telling(telling).await;
             return Ok(());
         };
         let lease = options.name.clone();
@@ -179,10 +180,18 @@ impl Work {
             () = reached(phase, Phase::Lost) => return Err(ProcessError::LostLeadership),
         }
         metrics.set_leader(&lease, false);
-        // The next leader waits for us: what is not told by then is not worth its time.
-        let _ = tokio::time::timeout(TELLING_LIMIT, telling).await;
+        finish_telling(telling).await;
         election.release().await;
         Ok(())
+    }
+}
+
+/// Lets the last events go out. The next leader waits for us: what is not told in time is not worth it, and nothing of it
+/// may be under way later.
+async fn finish_telling(telling: JoinHandle<()>) {
+    let abort = telling.abort_handle();
+    if tokio::time::timeout(TELLING_LIMIT, telling).await.is_err() {
+        abort.abort();
     }
 }
 
@@ -238,7 +247,9 @@ fn probes(operator: &Operator, heartbeat: &Heartbeat, metrics: &Arc<Metrics>) ->
 
 fn needs(operator: &Operator, options: &RunOptions) -> Vec<Need> {
     let everywhere = |permission| Need { permission, namespace: None, name: None };
-    let mut needs: Vec<Need> = operator.permissions().into_iter().map(everywhere).collect();
+    // Events are no reason not to work.
+    let is_needed = |permission: &Permission| !event::permissions().contains(permission);
+    let mut needs: Vec<Need> = operator.permissions().into_iter().filter(is_needed).map(everywhere).collect();
     if options.leader_elect {
         needs.extend(lease_permissions().map(|permission| Need {
             name: (permission.verb != Verb::Create).then(|| operator.name.to_owned()),

@@ -26,7 +26,8 @@ pub fn thaw(name: &str) -> Result<()> {
 }
 
 fn find(folder: &Path, name: &str, depth: usize) -> Option<PathBuf> {
-    if folder.ends_with(name) {
+    // Docker names it so where systemd manages its cgroups.
+    if folder.ends_with(name) || folder.ends_with(format!("docker-{name}.scope")) {
         return Some(folder.to_owned());
     }
     let deeper = depth.checked_sub(1)?;

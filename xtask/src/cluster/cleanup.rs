@@ -91,8 +91,8 @@ fn remove_containers(docker: &Docker, name: &str) -> Result<bool> {
             progress::say(format!("{error:#}; looking for frozen processes in it"));
             // Some may be gone by now.
             let containers = docker.containers(name)?;
-            for container in &containers {
-                cgroup::thaw(docker.inspect(container)?["Id"].as_str().unwrap_or(container))?;
+            for description in containers.iter().filter_map(|container| docker.inspect(container).ok()) {
+                description["Id"].as_str().map_or(Ok(()), cgroup::thaw)?;
             }
             remove(docker, name, &containers)?;
         }

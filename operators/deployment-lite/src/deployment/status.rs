@@ -33,7 +33,7 @@ pub(super) fn status(observed: &Observed, results: &Results<Step, ()>) -> Deploy
         unavailable_replicas: Some((of_all(Set::size) - available).max(0)),
         collision_count: Some(collisions).filter(|count| *count > 0),
         conditions: None,
-        terminating_replicas: None,
+        terminating_replicas: terminating(&observed.replica_sets),
     };
     let mut conditions = observed.status.conditions.clone().unwrap_or_default();
     condition::set(&mut conditions, available_report(observed, available), observed.now);
@@ -49,6 +49,12 @@ pub(super) fn status(observed: &Observed, results: &Results<Step, ()>) -> Deploy
     }
     status.conditions = Some(conditions);
     status
+}
+
+/// Unknown as long as a ReplicaSet that reports does not report it (D55).
+fn terminating(sets: &[Set]) -> Option<i32> {
+    let observed = sets.iter().filter(|set| set.status.observed_generation.is_some());
+    observed.map(|set| set.status.terminating_replicas).sum()
 }
 
 /// The name of the new ReplicaSet is taken: the next one needs another name.
@@ -159,5 +165,21 @@ mod tests {
         let healed = status(&observed(&deployment, vec![set]), &Vec::new());
         let mut types = healed.conditions.iter().flatten().map(|condition| condition.type_.as_deref().unwrap());
         assert!(types.all(|r#type| r#type != REPLICA_FAILURE));
+    }
+
+    #[test]
+    fn terminating_pods_are_known_only_if_every_set_reports_them() {
+        let deployment = deployment(3, "1", "0");
+        let set = |number| {
+            let mut set = ready_set(&deployment, "new", 3);
+            set.status.as_mut().unwrap().terminating_replicas = number;
+            set
+        };
+        let terminating = |sets| status(&observed(&deployment, sets), &Vec::new()).terminating_replicas;
+        assert_eq!(terminating(vec![set(Some(1)), set(Some(2))]), Some(3));
+        assert_eq!(terminating(vec![set(Some(1)), set(None)]), None);
+        let mut unread = set(None);
+        unread.status = None;
+        assert_eq!(terminating(vec![set(Some(1)), unread]), Some(1));
     }
 }

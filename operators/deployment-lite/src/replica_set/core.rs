@@ -31,8 +31,8 @@ pub(super) fn plan(observed: &Observed) -> Plan<Step> {
         );
     } else if present > wanted {
         let surplus = (present - wanted).min(BURST);
-        // Nothing is known yet of the pods of related ReplicaSets.
-        let victims = victim::choose(&observed.pods, &BTreeMap::new(), observed.now, surplus);
+        let victims =
+            victim::choose(&observed.pods, &neighbours(observed), observed.min_ready_seconds(), observed.now, surplus);
         let deletions = victims.into_iter().filter_map(|pod| Target::of(pod).ok());
         let reason = format!("{present} pods are there and {wanted} are wanted");
         plan.groups.push(
@@ -44,6 +44,14 @@ pub(super) fn plan(observed: &Observed) -> Plan<Step> {
         plan.waits.push(Wait { what: "a ready pod to become available".to_owned(), until: Some(next) });
     }
     plan
+}
+
+/// How many pods of this ReplicaSet are on each node. Those of related ReplicaSets are not known here yet.
+fn neighbours(observed: &Observed) -> BTreeMap<String, usize> {
+    let mut neighbours = BTreeMap::new();
+    let nodes = observed.pods.iter().filter_map(|pod| pod.spec.as_ref()?.node_name.clone());
+    nodes.for_each(|node| *neighbours.entry(node).or_default() += 1);
+    neighbours
 }
 
 #[cfg(test)]

@@ -48,7 +48,8 @@ fn end(observed: &Observed) -> Option<Timestamp> {
         return None;
     }
     let seconds = u64::try_from(seconds(observed)?).ok()?;
-    condition.last_update_time.as_ref()?.0.checked_add(Duration::from_secs(seconds)).ok()
+    let since = condition.last_update_time.as_ref().or(condition.last_transition_time.as_ref())?;
+    since.0.checked_add(Duration::from_secs(seconds)).ok()
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! Whether a rollout makes progress, and when it has taken too long (D60–D65).
 
 use k8s_openapi::api::apps::v1::{DeploymentCondition, DeploymentStatus};
-use operator_sdk::plan::Results;
+use operator_sdk::{Error, plan::Results};
 
 use super::condition::Report;
 use crate::deployment::{
     Observed, Set, Step,
-    core::deadline::{self, NEW_REPLICA_SET_AVAILABLE, PROGRESSING, TIMED_OUT},
+    core::{
+        deadline::{self, NEW_REPLICA_SET_AVAILABLE, PROGRESSING, TIMED_OUT},
+        version::Unusable,
+    },
 };
 
 /// What becomes of the condition.
@@ -45,7 +48,9 @@ pub(super) fn of(
             NEW_REPLICA_SET_AVAILABLE,
             format!("ReplicaSet \"{name}\" has successfully progressed."),
         )),
-        None => Progress::Says(report("True", "FoundNewReplicaSet", format!("Found new replica set \"{name}\""))),
+        None => Progress::Says(found(name)),
+        // Back to a template whose ReplicaSet is there still: the time begins now.
+        Some(held) if was_complete(held) && current.is_some() => Progress::Says(found(name)),
         Some(_) if has_progressed(&observed.status, status) => {
             Progress::SaysAnew(report("True", "ReplicaSetUpdated", format!("ReplicaSet \"{name}\" is progressing.")))
         }
@@ -60,12 +65,18 @@ fn report(status: &'static str, reason: &'static str, message: String) -> Report
     Report { r#type: PROGRESSING, status, reason, message }
 }
 
+fn found(name: &str) -> Report {
+    report("True", "FoundNewReplicaSet", format!("Found new replica set \"{name}\""))
+}
+
 /// What became of making the new ReplicaSet in this pass (D15, D17).
 fn creation(results: &Results<Step, ()>) -> Option<Report> {
     results.iter().find_map(|(planned, result)| match (&planned.step, result) {
         (Step::CreateReplicaSet { name, .. }, Ok(())) => {
             Some(report("True", "NewReplicaSetCreated", format!("Created new replica set \"{name}\"")))
         }
+        // Another name will be tried.
+        (_, Err(Error::Other { source, .. })) if matches!(source.downcast_ref(), Some(Unusable::Taken(_))) => None,
         (Step::CreateReplicaSet { .. }, Err(error)) => {
             Some(report("False", "ReplicaSetCreateError", error.to_string()))
         }
@@ -99,7 +110,7 @@ fn has_progressed(before: &DeploymentStatus, now: &DeploymentStatus) -> bool {
 mod tests {
     use jiff::Timestamp;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-    use operator_sdk::{Class, Error, plan::Planned};
+    use operator_sdk::{Class, plan::Planned};
 
     use super::*;
     use crate::deployment::core::fixture;
@@ -197,6 +208,21 @@ mod tests {
         assert_eq!(told(Ok(())).1, "NewReplicaSetCreated");
         let failed = told(Err(Error::other(Class::Transient, "quota")));
         assert_eq!(failed, ("False", "ReplicaSetCreateError", "quota".to_owned()));
+    }
+
+    #[test]
+    fn a_rollout_back_to_a_former_template_begins_its_time() {
+        let observed = observed(status(10, 10, 10), Some(NEW_REPLICA_SET_AVAILABLE), 5);
+        assert_eq!(said(&observed, &status(10, 0, 10)), "True/FoundNewReplicaSet");
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_no_failure() {
+        let observed = observed(status(10, 4, 9), UPDATED, 5);
+        let step = Step::CreateReplicaSet { name: "web-1".to_owned(), hash: "1".to_owned(), replicas: 3 };
+        let taken = Error::other(Class::Transient, Unusable::Taken("web-1".to_owned()));
+        let results = vec![(Planned { step, reason: String::new() }, Err(taken))];
+        assert_eq!(of(&observed, &status(10, 4, 9), None, &results), Progress::Same);
     }
 
     #[test]

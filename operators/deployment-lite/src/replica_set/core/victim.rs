@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
-use super::availability::{is_ready, ready_since};
+use super::availability::{is_available, is_ready, ready_since};
 
 /// What a user says a pod's deletion costs, in comparison with that of its siblings.
 const DELETION_COST_ANNOTATION: &str = "controller.kubernetes.io/pod-deletion-cost";
@@ -20,19 +20,26 @@ const DELETION_COST_ANNOTATION: &str = "controller.kubernetes.io/pod-deletion-co
 pub(super) fn choose<'a>(
     pods: &'a [Arc<Pod>],
     neighbours: &BTreeMap<String, usize>,
+    min_ready_seconds: i32,
     now: Timestamp,
     count: usize,
 ) -> Vec<&'a Pod> {
     let mut pods: Vec<&Pod> = pods.iter().map(AsRef::as_ref).collect();
     if count < pods.len() {
-        pods.sort_by(|left, right| compare(left, right, neighbours, now));
+        pods.sort_by(|left, right| compare(left, right, neighbours, min_ready_seconds, now));
         pods.truncate(count);
     }
     pods
 }
 
 /// Less if `left` goes before `right`.
-fn compare<'a>(left: &'a Pod, right: &'a Pod, neighbours: &BTreeMap<String, usize>, now: Timestamp) -> Ordering {
+fn compare<'a>(
+    left: &'a Pod,
+    right: &'a Pod,
+    neighbours: &BTreeMap<String, usize>,
+    min_ready_seconds: i32,
+    now: Timestamp,
+) -> Ordering {
     let key = |pod: &'a Pod| {
         (
             // 1. Not yet on a node.
@@ -41,6 +48,9 @@ fn compare<'a>(left: &'a Pod, right: &'a Pod, neighbours: &BTreeMap<String, usiz
             phase_rank(pod),
             // 3. Not ready.
             is_ready(pod),
+            // Not available yet. Upstream does not ask; but a rolling update takes pods that do not serve for granted to
+            // be the ones that go, and without minReadySeconds this says no more than criterion 3.
+            is_available(pod, min_ready_seconds, now),
             // 4. Cheaper, as users say.
             deletion_cost(pod),
             // 5. Among more related pods on one node.
@@ -212,7 +222,7 @@ mod tests {
     }
 
     fn order(left: Traits, right: Traits) -> Ordering {
-        compare(&pod(left), &pod(right), &neighbours(), NOW)
+        compare(&pod(left), &pod(right), &neighbours(), 0, NOW)
     }
 
     #[track_caller]
@@ -223,7 +233,7 @@ mod tests {
 
     fn chosen(pods: &[Traits], count: usize) -> Vec<String> {
         let pods: Vec<_> = pods.iter().map(|traits| Arc::new(pod(*traits))).collect();
-        choose(&pods, &neighbours(), NOW, count).iter().map(|pod| pod.metadata.uid.clone().unwrap()).collect()
+        choose(&pods, &neighbours(), 0, NOW, count).iter().map(|pod| pod.metadata.uid.clone().unwrap()).collect()
     }
 
     #[test]
@@ -242,6 +252,14 @@ mod tests {
     fn criterion_3_what_is_not_ready_goes_first() {
         let second = Traits { phase: SPARED.phase, is_ready: true, ..DOOMED };
         assert_goes_first(Traits { is_ready: false, ..SPARED }, second);
+    }
+
+    #[test]
+    fn what_is_ready_and_not_yet_available_goes_before_what_is_available_whatever_it_costs() {
+        let available = Traits { phase: SPARED.phase, is_ready: true, ready_seconds: Some(30), ..DOOMED };
+        let waiting = Traits { ready_seconds: Some(29), ..SPARED };
+        let order = |seconds| compare(&pod(waiting), &pod(available), &neighbours(), seconds, NOW);
+        assert_eq!((order(30), order(29)), (Ordering::Less, Ordering::Greater));
     }
 
     #[test]
@@ -347,7 +365,7 @@ mod tests {
     fn of_pods_without_a_uid_the_name_decides() {
         let [mut first, mut second] = ["z", "a"].map(|uid| pod(Traits { uid, ..SPARED }));
         (first.metadata.uid, second.metadata.uid) = (None, None);
-        assert_eq!(compare(&first, &second, &neighbours(), NOW), Ordering::Less);
+        assert_eq!(compare(&first, &second, &neighbours(), 0, NOW), Ordering::Less);
     }
 
     #[test]
