@@ -51,14 +51,18 @@ async fn a_static_program_in_an_empty_image_resolves_a_name() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_service_without_pods_refuses() -> Result<()> {
+async fn a_service_whose_pod_is_gone_refuses() -> Result<()> {
     // The other tests would pass as well if "reached" meant nothing.
     namespace::with_namespace("refuse", async |cluster, namespace| {
         let workers = node::workers(&cluster).await?;
         pod::start_web(&cluster, &namespace, "web", &workers[0]).await?;
-        pod::expose(&cluster, &namespace, "nobody").await?;
-        wait::until("the Service to refuse", Duration::from_secs(20), async || {
-            let answer = reach::ask(&cluster, &namespace, "web", "nobody", 80).await?;
+        pod::start_web(&cluster, &namespace, "gone", &workers[1]).await?;
+        pod::expose(&cluster, &namespace, "gone").await?;
+        // A Service refuses for a moment after it was made, too: only one that was reached tells anything.
+        assert_eq!(reach::from_pod(&cluster, &namespace, "web", "gone", 80).await?, "gone");
+        pod::delete(&cluster, &namespace, "gone").await?;
+        wait::until("the Service to refuse", Duration::from_secs(60), async || {
+            let answer = reach::ask(&cluster, &namespace, "web", "gone", 80).await?;
             Ok(Seen::when(answer.contains("errors") && !answer.contains("responses"), answer))
         })
         .await
