@@ -71,12 +71,14 @@ impl<K: Object> Slot<K> {
 pub(super) struct Store<K: Object> {
     slots: BTreeMap<Key, Slot<K>>,
     by_controller: BTreeMap<Uid, BTreeSet<Key>>,
+    /// How many of the slots cannot be read: asked every second, so it is counted as they come and go.
+    unreadable: usize,
     revision: Revision,
 }
 
 impl<K: Object> Default for Store<K> {
     fn default() -> Self {
-        Self { slots: BTreeMap::new(), by_controller: BTreeMap::new(), revision: Revision::default() }
+        Self { slots: BTreeMap::new(), by_controller: BTreeMap::new(), unreadable: 0, revision: Revision::default() }
     }
 }
 
@@ -99,7 +101,7 @@ impl<K: Object> Store<K> {
 
     /// How many objects there are that cannot be read.
     pub(super) fn unreadable(&self) -> usize {
-        self.slots.values().filter(|slot| matches!(slot, Slot::Unreadable(_))).count()
+        self.unreadable
     }
 
     /// The newest revision of this kind that the cache has read: everything up to it is visible.
@@ -168,6 +170,8 @@ impl<K: Object> Store<K> {
             Some(slot) => self.slots.insert(key.clone(), slot.clone()),
             None => self.slots.remove(&key),
         };
+        let count = |slot: &Option<Slot<K>>| usize::from(matches!(slot, Some(Slot::Unreadable(_))));
+        self.unreadable = self.unreadable + count(&new) - count(&old);
         if let Some(owner) = old.as_ref().and_then(controller_uid)
             && let Some(keys) = self.by_controller.get_mut(&owner)
         {

@@ -16,14 +16,18 @@ const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// The oldest ReplicaSet whose template equals that of the Deployment (D10).
 pub(crate) fn current(observed: &Observed) -> Option<&Set> {
-    observed.replica_sets.iter().find(|set| is_of_template(set, &observed.spec.template))
+    let wanted = written(observed.spec.template.clone());
+    observed.replica_sets.iter().find(|set| written(set.template()) == wanted)
 }
 
 /// True if this is a ReplicaSet of this template, the hash aside.
 pub(crate) fn is_of_template(set: &Set, template: &PodTemplateSpec) -> bool {
-    // As they are written: a time in it, say, may have been read more exactly than it is kept.
-    let written = |template: &_| serde_json::to_value(without_hash(template)).unwrap_or(Value::Null);
-    written(&set.template()) == written(template)
+    written(set.template()) == written(template.clone())
+}
+
+/// A template as it is kept, the hash aside: a time in it, say, may have been read more exactly than that.
+fn written(template: PodTemplateSpec) -> Value {
+    serde_json::to_value(without_hash(template)).unwrap_or(Value::Null)
 }
 
 /// Why a ReplicaSet that has the name of the new one cannot take its place.
@@ -69,7 +73,7 @@ pub(crate) fn former(observed: &Observed) -> impl Iterator<Item = &Set> {
 
 /// The hash of the present template; another one for each collision counted.
 pub(crate) fn hash(observed: &Observed) -> String {
-    let template = serde_json::to_value(without_hash(&observed.spec.template)).unwrap_or(Value::Null);
+    let template = written(observed.spec.template.clone());
     let collisions = observed.status.collision_count.unwrap_or_default();
     // serde_json keeps the keys of an object sorted, so equal templates have equal texts.
     encode(fnv_1a(format!("{template}{collisions}").as_bytes()))
@@ -83,8 +87,7 @@ pub(crate) fn name(observed: &Observed, hash: &str) -> String {
     format!("{}-{hash}", &deployment[..end])
 }
 
-fn without_hash(template: &PodTemplateSpec) -> PodTemplateSpec {
-    let mut template = template.clone();
+fn without_hash(mut template: PodTemplateSpec) -> PodTemplateSpec {
     if let Some(metadata) = &mut template.metadata {
         if let Some(labels) = &mut metadata.labels {
             labels.remove(HASH_LABEL);
