@@ -9,5 +9,6 @@
 //! applies to the pods.
 
 pub mod api;
+pub mod controllers;
 pub mod deployment;
 pub mod replica_set;
