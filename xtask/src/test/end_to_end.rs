@@ -20,11 +20,12 @@ const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 const TEST_LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// Files of tests on the cluster, the harmless ones first.
-const ON_CLUSTER: [&str; 9] = [
+const ON_CLUSTER: [&str; 10] = [
     "cluster_network",
     "cluster_access",
     "cluster_storage",
     "deployment_lite_bad_input",
+    "deployment_lite_kubectl",
     "deployment_lite_rollout",
     "deployment_lite_hands",
     "deployment_lite_leader",
