@@ -8,12 +8,13 @@ mod observed;
 mod plan;
 mod status;
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use operator_sdk::{
-    Result, Watch,
+    Controller, Result, Watch,
     permission::Permission,
-    plan::{Plan, Planner, Results},
+    plan::{Plan, Planner, Planning, Results},
     reconcile::Context,
+    selector,
 };
 
 pub use self::{
@@ -26,13 +27,29 @@ use crate::api::{Api, Form};
 #[derive(Debug)]
 pub struct DeploymentPlanner<A: Api> {
     replica_sets: Watch<A::ReplicaSet>,
+    pods: Watch<Pod>,
 }
 
 impl<A: Api> DeploymentPlanner<A> {
-    /// A planner that reads ReplicaSets from this cache.
-    pub fn new(replica_sets: Watch<A::ReplicaSet>) -> Self {
-        Self { replica_sets }
+    /// A planner that reads from these caches.
+    pub fn new(replica_sets: Watch<A::ReplicaSet>, pods: Watch<Pod>) -> Self {
+        Self { replica_sets, pods }
     }
+}
+
+/// The controller of Deployments, with all that it looks at again for.
+pub fn controller<A: Api>(
+    deployments: &Watch<A::Deployment>,
+    replica_sets: &Watch<A::ReplicaSet>,
+    pods: &Watch<Pod>,
+) -> Controller<Planning<DeploymentPlanner<A>>> {
+    let (all, sets) = (deployments.clone(), replica_sets.clone());
+    Controller::planner(DeploymentPlanner::new(replica_sets.clone(), pods.clone()), deployments)
+        .owns(replica_sets)
+        .adopts(replica_sets, |deployment, orphan| {
+            selector::matches(&deployment.built_in().spec.selector, orphan.labels.as_ref())
+        })
+        .follows(pods, move |change| observe::waits_for::<A>(&all, &sets, change).into_iter().collect())
 }
 
 impl<A: Api> Planner for DeploymentPlanner<A> {
@@ -43,7 +60,7 @@ impl<A: Api> Planner for DeploymentPlanner<A> {
     type Status = <A::Deployment as Form<Deployment>>::Status;
 
     async fn observe(&self, context: &Context<A::Deployment>) -> Result<Observed> {
-        observe::observe::<A>(context, &self.replica_sets)
+        observe::observe::<A>(context, &self.replica_sets, &self.pods)
     }
 
     fn plan(&self, observed: &Observed) -> Plan<Step> {
@@ -58,7 +75,7 @@ impl<A: Api> Planner for DeploymentPlanner<A> {
         plan::permissions::<A>()
     }
 
-    fn status(&self, observed: &Observed, _: &Plan<Step>, results: &Results<Step, ()>) -> Self::Status {
-        A::Deployment::report(&observed.spec.selector, status::status(observed, results))
+    fn status(&self, observed: &Observed, plan: &Plan<Step>, results: &Results<Step, ()>) -> Self::Status {
+        A::Deployment::report(&observed.spec.selector, status::status(observed, plan, results))
     }
 }

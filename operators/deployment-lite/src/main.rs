@@ -4,11 +4,10 @@ use std::process::ExitCode;
 
 use deployment_lite::{
     api::{Lite, LiteDeployment, LiteReplicaSet},
-    deployment::DeploymentPlanner,
-    replica_set::ReplicaSetPlanner,
+    deployment, replica_set,
 };
 use k8s_openapi::api::core::v1::Pod;
-use operator_sdk::{Controller, Operator};
+use operator_sdk::Operator;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -18,9 +17,7 @@ async fn main() -> ExitCode {
     let deployments = operator.watch::<LiteDeployment>();
     let replica_sets = operator.watch::<LiteReplicaSet>();
     let pods = operator.watch::<Pod>();
-    let planner = DeploymentPlanner::<Lite>::new(replica_sets.clone());
-    operator.controller(Controller::planner(planner, &deployments).owns(&replica_sets));
-    let planner = ReplicaSetPlanner::<Lite>::new(pods.clone());
-    operator.controller(Controller::planner(planner, &replica_sets).owns(&pods));
+    operator.controller(deployment::controller::<Lite>(&deployments, &replica_sets, &pods));
+    operator.controller(replica_set::controller::<Lite>(&replica_sets, &pods));
     operator.run().await
 }

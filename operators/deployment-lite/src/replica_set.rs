@@ -8,32 +8,41 @@ mod observed;
 mod plan;
 mod status;
 
-use std::marker::PhantomData;
-
 use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
 use operator_sdk::{
-    Result, Watch,
+    Controller, Result, Watch,
     permission::Permission,
-    plan::{Plan, Planner, Results},
+    plan::{Plan, Planner, Planning, Results},
     reconcile::Context,
+    selector,
 };
 
-pub(crate) use self::status::REPLICA_FAILURE;
 pub use self::{observed::Observed, plan::Step};
+pub(crate) use self::{observed::has_ended, status::REPLICA_FAILURE};
 use crate::api::{Api, Form};
 
 /// Reconciles ReplicaSets of either form.
 #[derive(Debug)]
 pub struct ReplicaSetPlanner<A: Api> {
+    replica_sets: Watch<A::ReplicaSet>,
     pods: Watch<Pod>,
-    api: PhantomData<A>,
 }
 
 impl<A: Api> ReplicaSetPlanner<A> {
-    /// A planner that reads pods from this cache.
-    pub fn new(pods: Watch<Pod>) -> Self {
-        Self { pods, api: PhantomData }
+    /// A planner that reads from these caches.
+    pub fn new(replica_sets: Watch<A::ReplicaSet>, pods: Watch<Pod>) -> Self {
+        Self { replica_sets, pods }
     }
+}
+
+/// The controller of ReplicaSets, with all that it looks at again for.
+pub fn controller<A: Api>(
+    replica_sets: &Watch<A::ReplicaSet>,
+    pods: &Watch<Pod>,
+) -> Controller<Planning<ReplicaSetPlanner<A>>> {
+    Controller::planner(ReplicaSetPlanner::new(replica_sets.clone(), pods.clone()), replica_sets)
+        .owns(pods)
+        .adopts(pods, |set, orphan| selector::matches(&set.built_in().spec.selector, orphan.labels.as_ref()))
 }
 
 impl<A: Api> Planner for ReplicaSetPlanner<A> {
@@ -44,7 +53,7 @@ impl<A: Api> Planner for ReplicaSetPlanner<A> {
     type Status = <A::ReplicaSet as Form<ReplicaSet>>::Status;
 
     async fn observe(&self, context: &Context<A::ReplicaSet>) -> Result<Observed> {
-        observe::observe::<A>(context, &self.pods)
+        observe::observe::<A>(context, &self.replica_sets, &self.pods)
     }
 
     fn plan(&self, observed: &Observed) -> Plan<Step> {
@@ -56,10 +65,10 @@ impl<A: Api> Planner for ReplicaSetPlanner<A> {
     }
 
     fn permissions(&self) -> Vec<Permission> {
-        plan::permissions()
+        plan::permissions::<A>()
     }
 
-    fn status(&self, observed: &Observed, _: &Plan<Step>, results: &Results<Step, ()>) -> Self::Status {
-        A::ReplicaSet::report(&observed.spec.selector, status::status(observed, results))
+    fn status(&self, observed: &Observed, plan: &Plan<Step>, results: &Results<Step, ()>) -> Self::Status {
+        A::ReplicaSet::report(&observed.spec.selector, status::status(observed, plan, results))
     }
 }
