@@ -34,7 +34,10 @@ pub(super) fn deployment_spec(generator: &mut SchemaGenerator) -> Schema {
         (
             "strategy",
             "How pods of a former template are replaced.",
-            json!({"default": {"type": "RollingUpdate"}, "x-kubernetes-validations": [strategy_rule()]}),
+            json!({
+                "default": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
+                "x-kubernetes-validations": [strategy_rule()],
+            }),
         ),
     ] {
         put(&mut schema, &format!("/properties/{field}"), described(description, more));
