@@ -10,13 +10,13 @@ mod status;
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use operator_sdk::{
-    Controller, Result, Watch,
+    Result, Watch,
     permission::Permission,
-    plan::{Plan, Planner, Planning, Results},
+    plan::{Plan, Planner, Results},
     reconcile::Context,
-    selector,
 };
 
+pub(crate) use self::observe::waits_for;
 pub use self::{
     observed::{Observed, Set},
     plan::Step,
@@ -35,21 +35,6 @@ impl<A: Api> DeploymentPlanner<A> {
     pub fn new(replica_sets: Watch<A::ReplicaSet>, pods: Watch<Pod>) -> Self {
         Self { replica_sets, pods }
     }
-}
-
-/// The controller of Deployments, with all that it looks at again for.
-pub fn controller<A: Api>(
-    deployments: &Watch<A::Deployment>,
-    replica_sets: &Watch<A::ReplicaSet>,
-    pods: &Watch<Pod>,
-) -> Controller<Planning<DeploymentPlanner<A>>> {
-    let (all, sets) = (deployments.clone(), replica_sets.clone());
-    Controller::planner(DeploymentPlanner::new(replica_sets.clone(), pods.clone()), deployments)
-        .owns(replica_sets)
-        .adopts(replica_sets, |deployment, orphan| {
-            selector::matches(&deployment.built_in().spec.selector, orphan.labels.as_ref())
-        })
-        .follows(pods, move |change| observe::waits_for::<A>(&all, &sets, change).into_iter().collect())
 }
 
 impl<A: Api> Planner for DeploymentPlanner<A> {

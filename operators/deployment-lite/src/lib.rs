@@ -10,6 +10,7 @@
 
 mod act;
 pub mod api;
+pub mod controllers;
 mod core;
 pub mod deployment;
 pub mod replica_set;

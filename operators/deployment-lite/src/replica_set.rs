@@ -10,11 +10,10 @@ mod status;
 
 use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
 use operator_sdk::{
-    Controller, Result, Watch,
+    Result, Watch,
     permission::Permission,
-    plan::{Plan, Planner, Planning, Results},
+    plan::{Plan, Planner, Results},
     reconcile::Context,
-    selector,
 };
 
 pub use self::{observed::Observed, plan::Step};
@@ -33,16 +32,6 @@ impl<A: Api> ReplicaSetPlanner<A> {
     pub fn new(replica_sets: Watch<A::ReplicaSet>, pods: Watch<Pod>) -> Self {
         Self { replica_sets, pods }
     }
-}
-
-/// The controller of ReplicaSets, with all that it looks at again for.
-pub fn controller<A: Api>(
-    replica_sets: &Watch<A::ReplicaSet>,
-    pods: &Watch<Pod>,
-) -> Controller<Planning<ReplicaSetPlanner<A>>> {
-    Controller::planner(ReplicaSetPlanner::new(replica_sets.clone(), pods.clone()), replica_sets)
-        .owns(pods)
-        .adopts(pods, |set, orphan| selector::matches(&set.built_in().spec.selector, orphan.labels.as_ref()))
 }
 
 impl<A: Api> Planner for ReplicaSetPlanner<A> {

@@ -40,7 +40,7 @@ fn collect<A: Api>(deployment: &Deployment, sets: &Watch<A::ReplicaSet>, pods: &
 }
 
 /// The Deployment that may wait for the end of this pod: it is recreated, and the pod ran and does so no more (D1).
-pub(super) fn waits_for<A: Api>(
+pub(crate) fn waits_for<A: Api>(
     deployments: &Watch<A::Deployment>,
     sets: &Watch<A::ReplicaSet>,
     change: &Change<Pod>,
