@@ -1,19 +1,33 @@
 //! The two controllers, put together: what they watch, and whose changes wake which of them.
 
 use k8s_openapi::api::core::v1::Pod;
-use operator_sdk::{Controller, Operator};
+use operator_sdk::{Controller, Operator, selector};
 
-use crate::{api::Api, deployment::DeploymentPlanner, replica_set::ReplicaSetPlanner};
+use crate::{
+    api::{Api, Form},
+    deployment::{self, DeploymentPlanner},
+    replica_set::ReplicaSetPlanner,
+};
 
 /// Adds the controllers of the kinds of `A`.
 pub fn add<A: Api>(operator: &mut Operator) {
     let deployments = operator.watch::<A::Deployment>();
     let replica_sets = operator.watch::<A::ReplicaSet>();
     let pods = operator.watch::<Pod>();
-    let planner = DeploymentPlanner::<A>::new(replica_sets.clone());
-    operator.controller(Controller::planner(planner, &deployments).owns(&replica_sets));
-    let planner = ReplicaSetPlanner::<A>::new(pods.clone());
-    operator.controller(Controller::planner(planner, &replica_sets).owns(&pods));
+    let planner = DeploymentPlanner::<A>::new(replica_sets.clone(), pods.clone());
+    let (all, sets) = (deployments.clone(), replica_sets.clone());
+    let controller = Controller::planner(planner, &deployments)
+        .owns(&replica_sets)
+        .adopts(&replica_sets, |deployment, orphan| {
+            selector::matches(&deployment.built_in().spec.selector, orphan.labels.as_ref())
+        })
+        .follows(&pods, move |pod| deployment::waits_for::<A>(&all, &sets, pod).into_iter().collect());
+    operator.controller(controller);
+    let planner = ReplicaSetPlanner::<A>::new(replica_sets.clone(), pods.clone());
+    let controller = Controller::planner(planner, &replica_sets)
+        .owns(&pods)
+        .adopts(&pods, |set, orphan| selector::matches(&set.built_in().spec.selector, orphan.labels.as_ref()));
+    operator.controller(controller);
 }
 
 #[cfg(test)]
@@ -37,7 +51,10 @@ mod tests {
     ];
 
     /// What ours may do besides, and why.
-    const BESIDES: [(&str, &str); 0] = [];
+    const BESIDES: [(&str, &str); 1] = [(
+        "patch deployments.apps",
+        "upstream updates the whole object, for a rollback and for its revision; a patch touches nothing else",
+    )];
 
     #[test]
     fn it_may_do_no_more_than_the_controllers_whose_place_it_takes() {

@@ -4,7 +4,7 @@
 
 use k8s_openapi::{
     api::apps::v1::{Deployment, DeploymentSpec, DeploymentStatus},
-    apimachinery::pkg::apis::meta::v1::LabelSelector,
+    apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
 use kube::CustomResource;
 use operator_sdk::selector;
@@ -59,10 +59,19 @@ pub struct LiteDeploymentStatus {
 impl Form<Deployment> for LiteDeployment {
     type Status = LiteDeploymentStatus;
 
+    /// With those limits of a rolling update that the schema cannot give by default, because they depend on the strategy.
     fn built_in(&self) -> Deployment {
+        let mut spec = self.spec.deployment.clone();
+        let strategy = spec.strategy.get_or_insert_default();
+        if strategy.type_.as_deref() != Some("Recreate") {
+            let limits = strategy.rolling_update.get_or_insert_default();
+            for limit in [&mut limits.max_surge, &mut limits.max_unavailable] {
+                limit.get_or_insert_with(|| IntOrString::String("25%".to_owned()));
+            }
+        }
         Deployment {
             metadata: self.metadata.clone(),
-            spec: self.spec.deployment.clone(),
+            spec,
             status: self.status.as_ref().map(|status| status.deployment.clone()),
         }
     }

@@ -1,15 +1,24 @@
 //! The closed list of what the Deployment controller does to the world.
 
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use operator_sdk::{
     Target,
     permission::{Permission, Verb},
 };
 
-use crate::api::Api;
+use crate::{api::Api, core::claim::Claim};
 
-/// One write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One write, or one question to the API server that has to be answered before others.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Step {
+    /// Makes sure that the Deployment is not being deleted.
+    ConfirmOwner,
+    /// Takes a ReplicaSet that nobody controls.
+    AdoptReplicaSet(Claim),
+    /// Lets a ReplicaSet go.
+    ReleaseReplicaSet(Claim),
     /// Makes the ReplicaSet of the present template.
     CreateReplicaSet {
         /// Its name.
@@ -18,8 +27,10 @@ pub enum Step {
         hash: String,
         /// Its size from the start.
         replicas: i32,
+        /// What it says of itself besides.
+        annotations: BTreeMap<String, String>,
     },
-    /// Changes the size of a ReplicaSet.
+    /// Changes the size of a ReplicaSet, or only what it says of the size of its Deployment.
     ScaleReplicaSet {
         /// Which.
         target: Target,
@@ -27,23 +38,65 @@ pub enum Step {
         from: i32,
         /// Its new size.
         to: i32,
+        /// What it says of the size of its Deployment.
+        annotations: BTreeMap<String, String>,
     },
-    /// Changes how long the pods of a ReplicaSet have to be ready before they count as available.
-    SetMinReadySeconds {
+    /// Has the present ReplicaSet take over what has changed of the Deployment beside its template.
+    UpdateReplicaSet {
         /// Which.
         target: Target,
-        /// Its new time, in seconds.
-        to: i32,
+        /// Those that are new or differ.
+        annotations: BTreeMap<String, String>,
+        /// How long its pods have to be ready before they count as available, in seconds.
+        min_ready_seconds: i32,
     },
     /// Deletes a ReplicaSet of a template long past.
     DeleteReplicaSet {
         /// Which.
         target: Target,
     },
+    /// Has the Deployment say which revision it is at.
+    SetRevision {
+        /// The Deployment.
+        target: Target,
+        /// As its ReplicaSet says it.
+        revision: String,
+    },
+    /// Puts a former template in the place of the present one, as the Deployment asks.
+    RollBack {
+        /// The Deployment.
+        target: Target,
+        /// The present template.
+        from: Box<PodTemplateSpec>,
+        /// The former one.
+        to: Box<PodTemplateSpec>,
+        /// Annotations that change; `None` for those that go.
+        annotations: BTreeMap<String, Option<String>>,
+        /// The revision that had it.
+        revision: i64,
+    },
+    /// Takes the wish for a rollback away, as it cannot be met.
+    RefuseRollback {
+        /// The Deployment.
+        target: Target,
+        /// One word for programs.
+        reason: &'static str,
+        /// A sentence for people.
+        note: String,
+    },
+    /// Tells people once why nothing is done.
+    Warn {
+        /// One word for programs.
+        reason: &'static str,
+        /// A sentence for people.
+        note: String,
+    },
 }
 
 /// What the steps ask of the API server.
 pub(super) fn permissions<A: Api>() -> Vec<Permission> {
     // Get: a create whose answer was lost looks whether it had been carried out.
-    [Verb::Create, Verb::Get, Verb::Patch, Verb::Delete].map(Permission::of::<A::ReplicaSet>).to_vec()
+    let of_sets = [Verb::Create, Verb::Get, Verb::Patch, Verb::Delete].map(Permission::of::<A::ReplicaSet>);
+    let of_deployments = [Verb::Get, Verb::Patch].map(Permission::of::<A::Deployment>);
+    of_sets.into_iter().chain(of_deployments).collect()
 }

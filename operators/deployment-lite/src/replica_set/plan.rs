@@ -6,9 +6,17 @@ use operator_sdk::{
     permission::{Permission, Verb},
 };
 
-/// One write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use crate::{api::Api, core::claim::Claim};
+
+/// One write, or one question to the API server that has to be answered before others.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Step {
+    /// Makes sure that the ReplicaSet is not being deleted.
+    ConfirmOwner,
+    /// Takes a pod that nobody controls.
+    AdoptPod(Claim),
+    /// Lets a pod go.
+    ReleasePod(Claim),
     /// Makes a pod of the template.
     CreatePod,
     /// Deletes a pod that is too many.
@@ -16,9 +24,18 @@ pub enum Step {
         /// Which.
         target: Target,
     },
+    /// Tells people once why nothing is done.
+    Warn {
+        /// One word for programs.
+        reason: &'static str,
+        /// A sentence for people.
+        note: String,
+    },
 }
 
 /// What the steps ask of the API server.
-pub(super) fn permissions() -> Vec<Permission> {
-    [Verb::Create, Verb::Delete].map(Permission::of::<Pod>).to_vec()
+pub(super) fn permissions<A: Api>() -> Vec<Permission> {
+    let mut permissions = [Verb::Create, Verb::Delete, Verb::Patch].map(Permission::of::<Pod>).to_vec();
+    permissions.push(Permission::of::<A::ReplicaSet>(Verb::Get));
+    permissions
 }
