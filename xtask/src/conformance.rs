@@ -6,7 +6,6 @@
 
 mod report;
 
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -21,11 +20,14 @@ use crate::{paths, process, progress};
 /// The tests asked for. Two of those it names need a cloud and skip themselves.
 const FOCUS: &str = concat!(
     r"\[sig-apps\] (Deployment|ReplicaSet)",
+    // What others do with the objects that the two controllers are responsible for.
     r"|\[sig-api-machinery\] Garbage collector should (delete|orphan) RS created by deployment",
+    r"|\[sig-apps\] DisruptionController (evictions: .*replicaSet, percentage|should block an eviction)",
+    r"|\[sig-cli\] Kubectl rollout",
 );
 
 /// How many tests the focus has that can run on any cluster. Fewer mean that the focus no longer fits the suite.
-const EXPECTED: usize = 20;
+const EXPECTED: usize = 24;
 
 /// What deployment-lite is known to fail, and why.
 const KNOWN: [Known; 0] = [];
@@ -35,6 +37,7 @@ const BUILTIN_NAME: &str = "operator-lite-builtin";
 
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 const DNS_LIMIT: Duration = Duration::from_secs(120);
+const CLEAN_LIMIT: Duration = Duration::from_secs(180);
 
 /// What `conformance` can be told.
 #[derive(clap::Args, Debug)]
@@ -92,7 +95,7 @@ pub fn control(cluster: &Cluster) -> Result<()> {
 }
 
 fn suite(cluster: &Cluster, purpose: &str, known: &[Known]) -> Result<()> {
-    let tools = tools::ensure(&[Tool::EndToEndTest])?;
+    let tools = tools::ensure(&[Tool::EndToEndTest, Tool::Kubectl])?;
     let folder = paths::logs()?.join("conformance").join(purpose);
     paths::make(&folder)?;
     let file = folder.join("report.json");
@@ -100,11 +103,13 @@ fn suite(cluster: &Cluster, purpose: &str, known: &[Known]) -> Result<()> {
     if file.exists() {
         std::fs::remove_file(&file).with_context(|| format!("failed to remove {}", file.display()))?;
     }
+    clear(cluster)?;
     let log = folder.join("e2e.test.log");
-    let mut suite = Command::new(tools.path("e2e.test")?);
+    let mut suite = process::bound(tools.path("e2e.test")?);
     suite
         .arg(format!("--kubeconfig={}", cluster.kubeconfig().display()))
         .args(["--provider=skeleton", "--ginkgo.no-color", "--ginkgo.v"])
+        .arg(format!("--kubectl-path={}", tools.path("kubectl")?.display()))
         .arg(format!("--ginkgo.focus={FOCUS}"))
         .arg(format!("--ginkgo.json-report={}", file.display()))
         .current_dir(&folder);
@@ -119,4 +124,12 @@ fn suite(cluster: &Cluster, purpose: &str, known: &[Known]) -> Result<()> {
     step.done();
     print!("{report}");
     report.judge(EXPECTED).with_context(|| format!("log: {}", log.display()))
+}
+
+/// Removes what a run left that was broken off.
+fn clear(cluster: &Cluster) -> Result<()> {
+    let mut delete = cluster.kubectl();
+    delete.args(["delete", "namespaces", "--selector=e2e-framework", "--ignore-not-found", "--timeout=170s"]);
+    process::output("remove what an earlier run of upstream's suite left", &mut delete, CLEAN_LIMIT)?;
+    Ok(())
 }
