@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 pub use connect::{ConnectError, connect};
 pub use fence::Fence;
-pub use journal::{Journal, Written};
+pub use journal::{Journal, Mark, Written};
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},

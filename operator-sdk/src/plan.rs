@@ -16,7 +16,7 @@ use crate::{
     error::{Class, Error, Result},
     object::Object,
     permission::{Permission, Verb},
-    reconcile::{Context, Outcome, Reconciler},
+    reconcile::{Context, Failure, Outcome, Reconciler},
 };
 
 /// Steps of one group that are under way at once.
@@ -137,7 +137,8 @@ pub struct Planning<P>(pub P);
 impl<P: Planner> Reconciler for Planning<P> {
     type Object = P::Object;
 
-    async fn reconcile(&self, context: &Context<P::Object>) -> Result<Outcome> {
+    async fn reconcile(&self, context: &Context<P::Object>) -> Result<Outcome, Failure> {
+        let began = context.clock.wall();
         let observed = self.0.observe(context).await?;
         let plan = self.0.plan(&observed);
         let results = self.carry_out(context, &plan).await;
@@ -147,9 +148,11 @@ impl<P: Planner> Reconciler for Planning<P> {
         failures.extend(reported.err());
         // The most hopeful failure decides: one that is worth another try must not be lost behind one that is not.
         failures.sort_by_key(|error| error.class() == Class::Terminal);
+        let now = context.clock.wall();
         match failures.into_iter().next() {
-            Some(error) => Err(error),
-            None => Ok(next_look(&plan, context.clock.wall())),
+            None => Ok(next_look(&plan, Timestamp::MIN, now).map_or(Outcome::Done, Outcome::RequeueAfter)),
+            // What was due before this pass began did not help it, and must not make it spin.
+            Some(error) => Err(Failure { error, look_again: next_look(&plan, began, now) }),
         }
     }
 
@@ -208,12 +211,11 @@ where
     Ok(())
 }
 
-/// The earliest time that a wait names.
-fn next_look<S>(plan: &Plan<S>, now: Timestamp) -> Outcome {
-    match plan.waits.iter().filter_map(|wait| wait.until).min() {
-        None => Outcome::Done,
-        Some(until) => Outcome::RequeueAfter(Duration::try_from(until.duration_since(now)).unwrap_or_default()),
-    }
+/// How long it is to the earliest time that a wait names, of those later than `after`.
+fn next_look<S>(plan: &Plan<S>, after: Timestamp, now: Timestamp) -> Option<Duration> {
+    let times = plan.waits.iter().filter_map(|wait| wait.until);
+    let until = times.filter(|until| *until > after).min()?;
+    Some(Duration::try_from(until.duration_since(now)).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -236,11 +238,14 @@ mod tests {
     fn the_earliest_wait_decides_when_to_look_again() {
         let mut plan = Plan::<u8>::default();
         plan.wait("something a watch tells");
-        assert_eq!(next_look(&plan, Timestamp::UNIX_EPOCH), Outcome::Done);
+        assert_eq!(next_look(&plan, Timestamp::MIN, Timestamp::UNIX_EPOCH), None);
         for seconds in [9, 5] {
             plan.waits.push(Wait { what: String::new(), until: Timestamp::from_second(seconds).ok() });
         }
-        let expected = Outcome::RequeueAfter(Duration::from_secs(5));
-        assert_eq!(next_look(&plan, Timestamp::UNIX_EPOCH), expected);
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let look = |after, now| next_look(&plan, at(after), at(now));
+        assert_eq!(look(0, 1), Some(Duration::from_secs(4)));
+        assert_eq!(look(4, 6), Some(Duration::ZERO), "it came while the pass ran");
+        assert_eq!(look(5, 6), Some(Duration::from_secs(3)), "it was due before");
     }
 }
