@@ -168,6 +168,12 @@ impl Client {
         Ok(written)
     }
 
+    /// The same client, which refuses all but `permissions`.
+    pub(crate) fn restricted_to(&self, permissions: &BTreeSet<Permission>) -> Self {
+        let allowed = Arc::new(self.writes.allowed.intersection(permissions).cloned().collect());
+        Self { writes: Writes { allowed, ..self.writes.clone() }, journal: self.journal.clone() }
+    }
+
     /// What has been written so far.
     pub fn journal(&self) -> &Journal {
         &self.journal

@@ -56,7 +56,7 @@ impl<R: Reconciler> fmt::Debug for Controller<R> {
 impl<P: Planner> Controller<Planning<P>> {
     /// A controller for a planner.
     pub fn planner(planner: P, watch: &Watch<P::Object>) -> Self {
-        Self::new(Planning(planner), watch)
+        Self::new(Planning::new(planner), watch)
     }
 }
 

@@ -3,6 +3,7 @@
 use operator_sdk::{
     Target,
     permission::{Permission, Verb},
+    plan::{self, Declared},
 };
 
 use crate::api::Api;
@@ -42,8 +43,25 @@ pub enum Step {
     },
 }
 
+impl plan::Step for Step {
+    fn variant(&self) -> &'static str {
+        match self {
+            Self::CreateReplicaSet { .. } => "CreateReplicaSet",
+            Self::ScaleReplicaSet { .. } => "ScaleReplicaSet",
+            Self::SetMinReadySeconds { .. } => "SetMinReadySeconds",
+            Self::DeleteReplicaSet { .. } => "DeleteReplicaSet",
+        }
+    }
+}
+
 /// What the steps ask of the API server.
-pub(super) fn permissions<A: Api>() -> Vec<Permission> {
-    // Get: a create whose answer was lost looks whether it had been carried out.
-    [Verb::Create, Verb::Get, Verb::Patch, Verb::Delete].map(Permission::of::<A::ReplicaSet>).to_vec()
+pub(super) fn permissions<A: Api>() -> Declared {
+    let sets = |verbs: &[Verb]| verbs.iter().copied().map(Permission::of::<A::ReplicaSet>).collect();
+    vec![
+        // Get: a create whose answer was lost looks whether it had been carried out.
+        ("CreateReplicaSet", sets(&[Verb::Create, Verb::Get])),
+        ("ScaleReplicaSet", sets(&[Verb::Patch])),
+        ("SetMinReadySeconds", sets(&[Verb::Patch])),
+        ("DeleteReplicaSet", sets(&[Verb::Delete])),
+    ]
 }

@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::Pod;
 use operator_sdk::{
     Target,
     permission::{Permission, Verb},
+    plan::{self, Declared},
 };
 
 /// One write.
@@ -18,7 +19,17 @@ pub enum Step {
     },
 }
 
+impl plan::Step for Step {
+    fn variant(&self) -> &'static str {
+        match self {
+            Self::CreatePod => "CreatePod",
+            Self::DeletePod { .. } => "DeletePod",
+        }
+    }
+}
+
 /// What the steps ask of the API server.
-pub(super) fn permissions() -> Vec<Permission> {
-    [Verb::Create, Verb::Delete].map(Permission::of::<Pod>).to_vec()
+pub(super) fn permissions() -> Declared {
+    let pods = |verb| vec![Permission::of::<Pod>(verb)];
+    vec![("CreatePod", pods(Verb::Create)), ("DeletePod", pods(Verb::Delete))]
 }
