@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 pub use connect::{ConnectError, connect};
 pub use fence::Fence;
-pub use journal::{Journal, Written};
+pub use journal::{Journal, Mark, Written};
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
@@ -178,6 +178,12 @@ impl Client {
             self.write::<K, _>(Permission::on_subresource::<K>(Verb::Update, "status"), &key, request).await?;
         self.journal.note_revision(&written);
         Ok(written)
+    }
+
+    /// The same client, which refuses all but `permissions`.
+    pub(crate) fn restricted_to(&self, permissions: &BTreeSet<Permission>) -> Self {
+        let allowed = Arc::new(self.writes.allowed.intersection(permissions).cloned().collect());
+        Self { writes: Writes { allowed, ..self.writes.clone() }, journal: self.journal.clone() }
     }
 
     /// What has been written so far.

@@ -18,15 +18,15 @@ use tracing::{Instrument, debug, error, info_span, warn};
 use crate::{
     backoff::Backoff,
     cache::{AnyWatch, Change, Watch},
-    client::{Journal, Writes},
+    client::{Journal, Writes, Written},
     clock::{BootTime, Clock},
-    error::{Class, Error, Result},
+    error::{Class, Error},
     event::Recorder,
     object::{Key, Object},
     permission::{Permission, Verb},
     plan::{Planner, Planning},
     queue::{Queue, Retry},
-    reconcile::{Context, Outcome, Reconciler},
+    reconcile::{Context, Failure, Outcome, Reconciler},
 };
 
 const DEFAULT_CONCURRENCY: usize = 4;
@@ -56,7 +56,7 @@ impl<R: Reconciler> fmt::Debug for Controller<R> {
 impl<P: Planner> Controller<Planning<P>> {
     /// A controller for a planner.
     pub fn planner(planner: P, watch: &Watch<P::Object>) -> Self {
-        Self::new(Planning(planner), watch)
+        Self::new(Planning::new(planner), watch)
     }
 }
 
@@ -83,7 +83,7 @@ impl<R: Reconciler> Controller<R> {
             let (queue, owners) = (queue.clone(), owners.clone());
             watched.subscribe(move |change| {
                 for owner in change.metadata().filter_map(|child| owners.controller_of(child)) {
-                    queue.add(owner.key());
+                    queue.add(owner.key(), change.mark());
                 }
             });
         }));
@@ -110,7 +110,7 @@ impl<R: Reconciler> Controller<R> {
         let others = others.clone();
         self.wiring.push(Box::new(move |queue, _| {
             let queue = queue.clone();
-            others.subscribe(move |change| concerned(change).into_iter().for_each(|key| queue.add(key)));
+            others.subscribe(move |change| concerned(change).into_iter().for_each(|key| queue.add(key, change.mark())));
         }));
         self
     }
@@ -185,7 +185,7 @@ struct Running<R: Reconciler> {
     holds: Holds,
     concurrency: usize,
     environment: Environment,
-    tasks: JoinSet<Result<Outcome>>,
+    tasks: JoinSet<Result<Outcome, Failure>>,
     runs: BTreeMap<task::Id, Run>,
 }
 
@@ -196,7 +196,7 @@ impl<R: Reconciler> Running<R> {
             wire(&queue, &controller.watch);
         }
         let sink = queue.clone();
-        controller.watch.subscribe(move |change: &Change<R::Object>| sink.add(change.key.clone()));
+        controller.watch.subscribe(move |change: &Change<R::Object>| sink.add(change.key.clone(), change.mark()));
         let name = R::Object::plural(&()).into_owned();
         Self {
             name,
@@ -269,30 +269,36 @@ impl<R: Reconciler> Running<R> {
             let reconcile = tokio::time::timeout(RECONCILE_TIMEOUT, reconciler.reconcile(&context));
             match reconcile.await {
                 Ok(result) => result,
-                Err(_) => Err(Error::other(
-                    Class::Transient,
-                    format!("dropped: it took longer than {} s", RECONCILE_TIMEOUT.as_secs()),
-                )),
+                Err(_) => {
+                    let dropped = format!("dropped: it took longer than {} s", RECONCILE_TIMEOUT.as_secs());
+                    Err(Error::other(Class::Transient, dropped).into())
+                }
             }
         };
         let handle = self.tasks.spawn(run.instrument(span));
         self.runs.insert(handle.id(), Run { key, began: now, journal });
     }
 
-    fn finish(&mut self, ended: Result<(task::Id, Result<Outcome>), JoinError>) {
+    fn finish(&mut self, ended: Result<(task::Id, Result<Outcome, Failure>), JoinError>) {
         let id = match &ended {
             Ok((id, _)) => *id,
             Err(error) => error.id(),
         };
         let Some(Run { key, began, journal }) = self.runs.remove(&id) else { return };
         let now = self.environment.clock.boot();
-        self.holds.note(&key, journal.take(), now);
+        let written = journal.take();
+        let marks = written.iter().filter_map(Written::mark).collect();
+        self.holds.note(&key, written, now);
         let (retry, end) = match ended {
             Ok((_, Ok(Outcome::Done))) => (Retry::No, End::Success),
             Ok((_, Ok(Outcome::RequeueAfter(delay)))) => (Retry::After(delay), End::RequeueAfter),
-            Ok((_, Err(error))) => {
+            Ok((_, Err(Failure { error, look_again }))) => {
                 let class = error.class();
-                let retry = if class == Class::Terminal { Retry::No } else { Retry::Backoff };
+                let retry = match (class, look_again) {
+                    (Class::Terminal, None) => Retry::No,
+                    (Class::Terminal, Some(delay)) => Retry::After(delay),
+                    _ => Retry::Backoff { at_most: look_again, written: marks },
+                };
                 let failures = self.queue.failures(&key) + 1;
                 // A conflict is ordinary life among several writers.
                 if class == Class::Conflict {
@@ -305,7 +311,7 @@ impl<R: Reconciler> Running<R> {
             Err(failure) => {
                 let panic = failure.try_into_panic().map(panic_message).unwrap_or_else(|error| error.to_string());
                 error!(controller = %self.name, object = %key, panic, "reconcile panicked");
-                (Retry::Backoff, End::Panic)
+                (Retry::Backoff { at_most: None, written: marks }, End::Panic)
             }
         };
         self.environment.metrics.count_run(&self.name, end, now.saturating_sub(began));

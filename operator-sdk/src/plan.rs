@@ -1,10 +1,14 @@
 //! The second form of the loop: observe, plan, act, report.
 //!
-//! The author's decisions are pure functions over what was observed; all effects are [`Planner::Step`]s, each at most
-//! one write. So a crash between two steps is the only kind of crash there is, and a plan can be printed, tested and
-//! compared.
+//! The author's decisions are pure functions over what was observed; all effects are [`Step`]s, each at most one write.
+//! So a crash between two steps is the only kind of crash there is, and a plan can be printed, tested and compared.
 
-use std::{fmt::Debug, future::Future, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    future::Future,
+    time::Duration,
+};
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
@@ -16,11 +20,20 @@ use crate::{
     error::{Class, Error, Result},
     object::Object,
     permission::{Permission, Verb},
-    reconcile::{Context, Outcome, Reconciler},
+    reconcile::{Context, Failure, Outcome, Reconciler},
 };
 
 /// Steps of one group that are under way at once.
 const STEPS_AT_ONCE: usize = 16;
+
+/// The closed list of a planner's effects, as data: an enum, each variant one write or one external effect.
+pub trait Step: Clone + Debug + PartialEq + Send + Sync + 'static {
+    /// The name of the variant, as it stands in logs and in what [`Planner::permissions`] declares.
+    fn variant(&self) -> &'static str;
+}
+
+/// What each variant of a [`Step`] may ask of the API server.
+pub type Declared = Vec<(&'static str, Vec<Permission>)>;
 
 /// A step, and why it is to be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,28 +111,28 @@ pub trait Planner: Send + Sync + 'static {
     type Object: Object<Scope = k8s_openapi::NamespaceResourceScope>;
     /// Everything the decision depends on, the time included.
     type Observed: Send + Sync;
-    /// The closed list of effects on the world, as data.
-    type Step: Clone + Debug + Send + Sync + 'static;
+    /// The effects on the world.
+    type Step: Step;
     /// What a step returns.
     type Output: Send;
     /// The object's status.
     type Status: Serialize + DeserializeOwned + PartialEq + Send;
 
-    /// Collects what is known. Reads only.
+    /// Collects what is known. Reads only: the client refuses all else.
     fn observe(&self, context: &Context<Self::Object>) -> impl Future<Output = Result<Self::Observed>> + Send;
 
     /// Decides. Pure.
     fn plan(&self, observed: &Self::Observed) -> Plan<Self::Step>;
 
-    /// Carries out one step: one write at the most.
+    /// Carries out one step: one write at the most. The client refuses what the step's variant does not declare.
     fn act(
         &self,
         context: &Context<Self::Object>,
         step: &Self::Step,
     ) -> impl Future<Output = Result<Self::Output>> + Send;
 
-    /// What the steps may ask of the API server, all variants together.
-    fn permissions(&self) -> Vec<Permission>;
+    /// What each variant may ask of the API server, its reads included. A variant that is not named here may ask nothing.
+    fn permissions(&self) -> Declared;
 
     /// Reports. Pure; `results` tells what became of the plan.
     fn status(
@@ -132,35 +145,55 @@ pub trait Planner: Send + Sync + 'static {
 
 /// Drives a [`Planner`] as a [`Reconciler`].
 #[derive(Debug)]
-pub struct Planning<P>(pub P);
+pub struct Planning<P> {
+    planner: P,
+    declared: BTreeMap<&'static str, BTreeSet<Permission>>,
+}
 
 impl<P: Planner> Reconciler for Planning<P> {
     type Object = P::Object;
 
-    async fn reconcile(&self, context: &Context<P::Object>) -> Result<Outcome> {
-        let observed = self.0.observe(context).await?;
-        let plan = self.0.plan(&observed);
+    async fn reconcile(&self, context: &Context<P::Object>) -> Result<Outcome, Failure> {
+        let began = context.clock.wall();
+        let reads = self.all_declared().filter(|permission| matches!(permission.verb, Verb::Get | Verb::List));
+        let observed = self.planner.observe(&restricted(context, &reads.cloned().collect())).await?;
+        let plan = self.planner.plan(&observed);
         let results = self.carry_out(context, &plan).await;
-        let status = self.0.status(&observed, &plan, &results);
+        let status = self.planner.status(&observed, &plan, &results);
         let reported = report(context, status).await;
         let mut failures: Vec<Error> = results.into_iter().filter_map(|(_, result)| result.err()).collect();
         failures.extend(reported.err());
         // The most hopeful failure decides: one that is worth another try must not be lost behind one that is not.
         failures.sort_by_key(|error| error.class() == Class::Terminal);
+        let now = context.clock.wall();
         match failures.into_iter().next() {
-            Some(error) => Err(error),
-            None => Ok(next_look(&plan, context.clock.wall())),
+            None => Ok(next_look(&plan, Timestamp::MIN, now).map_or(Outcome::Done, Outcome::RequeueAfter)),
+            // What was due before this pass began did not help it, and must not make it spin.
+            Some(error) => Err(Failure { error, look_again: next_look(&plan, began, now) }),
         }
     }
 
     fn permissions(&self) -> Vec<Permission> {
-        let mut permissions = self.0.permissions();
-        permissions.push(Permission::on_subresource::<P::Object>(Verb::Update, "status"));
-        permissions
+        let status = Permission::on_subresource::<P::Object>(Verb::Update, "status");
+        self.all_declared().cloned().chain([status]).collect()
     }
 }
 
 impl<P: Planner> Planning<P> {
+    /// Drives this planner.
+    pub fn new(planner: P) -> Self {
+        let mut declared = BTreeMap::<_, BTreeSet<_>>::new();
+        for (variant, permissions) in planner.permissions() {
+            declared.entry(variant).or_default().extend(permissions);
+        }
+        Self { planner, declared }
+    }
+
+    /// What the variants declare, all together.
+    fn all_declared(&self) -> impl Iterator<Item = &Permission> {
+        self.declared.values().flatten()
+    }
+
     /// Runs group after group, until one has a failure or the process wants to stop.
     async fn carry_out(&self, context: &Context<P::Object>, plan: &Plan<P::Step>) -> Results<P::Step, P::Output> {
         let mut results = Vec::new();
@@ -170,8 +203,7 @@ impl<P: Planner> Planning<P> {
                     if context.cancellation.is_cancelled() {
                         return None;
                     }
-                    info!(step = ?planned.step, reason = %planned.reason, "taking a step");
-                    let result = self.0.act(context, &planned.step).await;
+                    let result = self.take(context, &planned).await;
                     Some((planned, result))
                 })
                 .buffered(STEPS_AT_ONCE)
@@ -185,6 +217,20 @@ impl<P: Planner> Planning<P> {
         }
         results
     }
+
+    /// Takes one step, with no more rights than its variant declares.
+    async fn take(&self, context: &Context<P::Object>, planned: &Planned<P::Step>) -> Result<P::Output> {
+        let variant = planned.step.variant();
+        info!(step = %variant, effect = ?planned.step, reason = %planned.reason, "taking a step");
+        let nothing = BTreeSet::new();
+        let declared = self.declared.get(variant).unwrap_or(&nothing);
+        self.planner.act(&restricted(context, declared), &planned.step).await
+    }
+}
+
+/// The same context with a client that refuses all but these.
+fn restricted<K: Object>(context: &Context<K>, permissions: &BTreeSet<Permission>) -> Context<K> {
+    Context { client: context.client.restricted_to(permissions), ..context.clone() }
 }
 
 /// Writes the status unless the object has it already.
@@ -212,12 +258,11 @@ where
     Ok(())
 }
 
-/// The earliest time that a wait names.
-fn next_look<S>(plan: &Plan<S>, now: Timestamp) -> Outcome {
-    match plan.waits.iter().filter_map(|wait| wait.until).min() {
-        None => Outcome::Done,
-        Some(until) => Outcome::RequeueAfter(Duration::try_from(until.duration_since(now)).unwrap_or_default()),
-    }
+/// How long it is to the earliest time that a wait names, of those later than `after`.
+fn next_look<S>(plan: &Plan<S>, after: Timestamp, now: Timestamp) -> Option<Duration> {
+    let times = plan.waits.iter().filter_map(|wait| wait.until);
+    let until = times.filter(|until| *until > after).min()?;
+    Some(Duration::try_from(until.duration_since(now)).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -240,11 +285,14 @@ mod tests {
     fn the_earliest_wait_decides_when_to_look_again() {
         let mut plan = Plan::<u8>::default();
         plan.wait("something a watch tells");
-        assert_eq!(next_look(&plan, Timestamp::UNIX_EPOCH), Outcome::Done);
+        assert_eq!(next_look(&plan, Timestamp::MIN, Timestamp::UNIX_EPOCH), None);
         for seconds in [9, 5] {
             plan.waits.push(Wait { what: String::new(), until: Timestamp::from_second(seconds).ok() });
         }
-        let expected = Outcome::RequeueAfter(Duration::from_secs(5));
-        assert_eq!(next_look(&plan, Timestamp::UNIX_EPOCH), expected);
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let look = |after, now| next_look(&plan, at(after), at(now));
+        assert_eq!(look(0, 1), Some(Duration::from_secs(4)));
+        assert_eq!(look(4, 6), Some(Duration::ZERO), "it came while the pass ran");
+        assert_eq!(look(5, 6), Some(Duration::from_secs(3)), "it was due before");
     }
 }

@@ -13,7 +13,7 @@ use std::{
 pub use state::{Next, Retry, State};
 use tokio::sync::Notify;
 
-use crate::{backoff::Backoff, clock::Clock, object::Key};
+use crate::{backoff::Backoff, client::Mark, clock::Clock, object::Key};
 
 /// A shared queue of keys. Cheap to clone.
 ///
@@ -26,7 +26,7 @@ pub struct Queue {
 
 #[derive(Debug)]
 struct Shared {
-    state: Mutex<State<Key>>,
+    state: Mutex<State<Key, Mark>>,
     changed: Notify,
     clock: Clock,
 }
@@ -37,9 +37,9 @@ impl Queue {
         Self { shared: Arc::new(Shared { state: Mutex::new(State::new(backoff)), changed: Notify::new(), clock }) }
     }
 
-    /// Asks for a run of `key` as soon as a worker is free.
-    pub fn add(&self, key: Key) {
-        self.lock().add(key);
+    /// Asks for a run of `key` as soon as a worker is free, because of an event of this mark.
+    pub fn add(&self, key: Key, mark: Option<Mark>) {
+        self.lock().add(key, mark);
         self.shared.changed.notify_one();
     }
 
@@ -63,7 +63,7 @@ impl Queue {
     }
 
     /// Ends the run of `key` that [`get`](Self::get) began, and says when it is to run again. Returns that delay.
-    pub fn done(&self, key: &Key, retry: Retry) -> Option<Duration> {
+    pub fn done(&self, key: &Key, retry: Retry<Mark>) -> Option<Duration> {
         let jitter = rand::random();
         let delay = self.lock().done(key, retry, self.shared.clock.boot(), jitter);
         self.shared.changed.notify_one();
@@ -86,7 +86,7 @@ impl Queue {
         self.shared.changed.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<Key>> {
+    fn lock(&self) -> MutexGuard<'_, State<Key, Mark>> {
         // Every transition leaves the state whole, so a panic elsewhere does not spoil it.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -6,7 +6,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{client::Client, clock::Clock, error::Result, event::Recorder, object::Object, permission::Permission};
+use crate::{client::Client, clock::Clock, error::Error, event::Recorder, object::Object, permission::Permission};
 
 /// What a reconcile that succeeded asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,21 @@ pub enum Outcome {
     Done,
     /// Another look after this long, whatever happens.
     RequeueAfter(Duration),
+}
+
+/// What a reconcile that failed leaves behind; `?` makes it of any error.
+#[derive(Debug)]
+pub struct Failure {
+    /// What went wrong.
+    pub error: Error,
+    /// Something is due after this long: the back-off must not last beyond it.
+    pub look_again: Option<Duration>,
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), look_again: None }
+    }
 }
 
 /// Moves the world toward what one object declares.
@@ -30,7 +45,7 @@ pub trait Reconciler: Send + Sync + 'static {
     type Object: Object<Scope = k8s_openapi::NamespaceResourceScope>;
 
     /// One pass. Must be idempotent: it is called for every change, and for no reason at all.
-    fn reconcile(&self, context: &Context<Self::Object>) -> impl Future<Output = Result<Outcome>> + Send;
+    fn reconcile(&self, context: &Context<Self::Object>) -> impl Future<Output = Result<Outcome, Failure>> + Send;
 
     /// All that [`reconcile`](Self::reconcile) may ask of the API server, reads from watches aside.
     fn permissions(&self) -> Vec<Permission>;

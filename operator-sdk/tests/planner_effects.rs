@@ -22,20 +22,36 @@ use operator_sdk::{
     clock::Clock,
     event::{Recorder, Reporter},
     permission::{Permission, Verb},
-    plan::{Plan, Planned, Planner, Planning, Results},
+    plan::{Declared, Plan, Planned, Planner, Planning, Results, Step, Wait},
     reconcile::{Context, Reconciler},
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 /// Deletes config maps by name, in groups; reports a number of replicas.
+#[derive(Default)]
 struct Deleter {
     groups: Vec<Vec<&'static str>>,
     status: ReplicaSetStatus,
+    waits: Vec<Wait>,
+    deletes_while_it_observes: bool,
 }
 
-#[derive(Clone, Debug)]
-struct Delete(&'static str);
+#[derive(Clone, Debug, PartialEq)]
+enum Effect {
+    Delete(&'static str),
+    /// Deletes, and declares only that it reads.
+    Smuggle(&'static str),
+}
+
+impl Step for Effect {
+    fn variant(&self) -> &'static str {
+        match self {
+            Self::Delete(_) => "Delete",
+            Self::Smuggle(_) => "Smuggle",
+        }
+    }
+}
 
 fn map(name: &str) -> ConfigMap {
     serde_json::from_value(json!({"metadata": {
@@ -47,30 +63,36 @@ fn map(name: &str) -> ConfigMap {
 impl Planner for Deleter {
     type Object = ReplicaSet;
     type Observed = ();
-    type Step = Delete;
+    type Step = Effect;
     type Output = ();
     type Status = ReplicaSetStatus;
 
-    async fn observe(&self, _: &Context<ReplicaSet>) -> Result<()> {
-        Ok(())
+    async fn observe(&self, context: &Context<ReplicaSet>) -> Result<()> {
+        match self.deletes_while_it_observes {
+            true => self.act(context, &Effect::Delete("a")).await,
+            false => Ok(()),
+        }
     }
 
-    fn plan(&self, (): &()) -> Plan<Delete> {
-        let planned = |name: &&'static str| Planned { step: Delete(name), reason: "test".to_owned() };
+    fn plan(&self, (): &()) -> Plan<Effect> {
+        let effect = |name| if name == "smuggled" { Effect::Smuggle(name) } else { Effect::Delete(name) };
+        let planned = |name: &&'static str| Planned { step: effect(name), reason: "test".to_owned() };
         let groups = self.groups.iter().map(|group| group.iter().map(planned).collect());
-        Plan { groups: groups.collect(), ..Plan::default() }
+        Plan { groups: groups.collect(), waits: self.waits.clone() }
     }
 
-    async fn act(&self, context: &Context<ReplicaSet>, Delete(name): &Delete) -> Result<()> {
+    async fn act(&self, context: &Context<ReplicaSet>, effect: &Effect) -> Result<()> {
+        let (Effect::Delete(name) | Effect::Smuggle(name)) = effect;
         context.client.delete::<ConfigMap>(&Target::of(&map(name))?).await?;
         Ok(())
     }
 
-    fn permissions(&self) -> Vec<Permission> {
-        vec![Permission::of::<ConfigMap>(Verb::Delete)]
+    fn permissions(&self) -> Declared {
+        let maps = |verb| vec![Permission::of::<ConfigMap>(verb)];
+        vec![("Delete", maps(Verb::Delete)), ("Smuggle", maps(Verb::Get))]
     }
 
-    fn status(&self, (): &(), _: &Plan<Delete>, _: &Results<Delete, ()>) -> ReplicaSetStatus {
+    fn status(&self, (): &(), _: &Plan<Effect>, _: &Results<Effect, ()>) -> ReplicaSetStatus {
         self.status.clone()
     }
 }
@@ -121,19 +143,22 @@ fn status(replicas: i32) -> ReplicaSetStatus {
     ReplicaSetStatus { replicas, ..ReplicaSetStatus::default() }
 }
 
-/// Reconciles once with these rights; returns the requests and the class of the error.
-async fn reconcile(deleter: Deleter, allowed: Vec<Permission>, fence: Fence) -> (BTreeSet<String>, Option<Class>) {
-    let server = Server::default();
-    let context = Context {
+fn context(server: &Server, allowed: Vec<Permission>, fence: Fence) -> Context<ReplicaSet> {
+    Context {
         object: Arc::new(object()),
         client: Writes::new(server.client(), Arc::new(allowed.into_iter().collect()), fence).client(),
         events: events(server.client()),
         clock: Clock::system(),
         failures: 0,
         cancellation: CancellationToken::new(),
-    };
-    let result = Planning(deleter).reconcile(&context).await;
-    (server.requests(), result.err().map(|error| error.class()))
+    }
+}
+
+/// Reconciles once with these rights; returns the requests and the class of the error.
+async fn reconcile(deleter: Deleter, allowed: Vec<Permission>, fence: Fence) -> (BTreeSet<String>, Option<Class>) {
+    let server = Server::default();
+    let result = Planning::new(deleter).reconcile(&context(&server, allowed, fence)).await;
+    (server.requests(), result.err().map(|failure| failure.error.class()))
 }
 
 /// A recorder without its task: it drops everything.
@@ -143,7 +168,7 @@ fn events(client: kube::Client) -> Recorder {
 }
 
 fn declared() -> Vec<Permission> {
-    Planning(Deleter { groups: Vec::new(), status: status(0) }).permissions()
+    Planning::new(Deleter::default()).permissions()
 }
 
 fn set(requests: &[&str]) -> BTreeSet<String> {
@@ -153,31 +178,58 @@ fn set(requests: &[&str]) -> BTreeSet<String> {
 #[tokio::test]
 async fn a_group_begins_only_if_all_of_the_last_succeeded() {
     let groups = vec![vec!["a"], vec!["b", "locked"], vec!["c"]];
-    let deleter = Deleter { groups, status: status(3) };
+    let deleter = Deleter { groups, status: status(3), ..Deleter::default() };
     let (requests, error) = reconcile(deleter, declared(), Fence::open(Clock::system())).await;
     assert_eq!(requests, set(&["DELETE a", "DELETE b", "DELETE locked"]));
     assert_eq!(error, Some(Class::Transient));
 }
 
 #[tokio::test]
+async fn a_failed_pass_says_when_something_is_due() {
+    let (server, clock) = (Server::default(), Clock::system());
+    let in_seconds = |seconds| clock.wall() + Duration::from_secs(seconds);
+    let wait = |until| Wait { what: "test".to_owned(), until };
+    let waits = vec![wait(None), wait(Some(in_seconds(90))), wait(Some(in_seconds(60)))];
+    let deleter = Deleter { groups: vec![vec!["locked"]], status: status(3), waits, ..Deleter::default() };
+    let context = context(&server, declared(), Fence::open(clock));
+    let failure = Planning::new(deleter).reconcile(&context).await.unwrap_err();
+    let look_again = failure.look_again.unwrap();
+    assert!((30..=60).contains(&look_again.as_secs()), "{look_again:?}");
+}
+
+#[tokio::test]
 async fn a_status_that_is_there_already_is_not_written() {
-    let same = Deleter { groups: Vec::new(), status: status(3) };
+    let same = Deleter { status: status(3), ..Deleter::default() };
     assert_eq!(reconcile(same, declared(), Fence::open(Clock::system())).await, (set(&[]), None));
-    let other = Deleter { groups: Vec::new(), status: status(4) };
+    let other = Deleter { status: status(4), ..Deleter::default() };
     assert_eq!(reconcile(other, declared(), Fence::open(Clock::system())).await, (set(&["PUT status"]), None));
 }
 
 #[tokio::test]
 async fn what_no_step_declared_is_not_sent() {
     let allowed = declared().into_iter().filter(|permission| permission.verb != Verb::Delete).collect();
-    let deleter = Deleter { groups: vec![vec!["a"]], status: status(3) };
+    let deleter = Deleter { groups: vec![vec!["a"]], status: status(3), ..Deleter::default() };
     let (requests, error) = reconcile(deleter, allowed, Fence::open(Clock::system())).await;
     assert_eq!((requests, error), (set(&[]), Some(Class::Terminal)));
 }
 
 #[tokio::test]
+async fn what_only_another_step_declared_is_not_sent() {
+    let deleter = Deleter { groups: vec![vec!["a", "smuggled"]], status: status(3), ..Deleter::default() };
+    let (requests, error) = reconcile(deleter, declared(), Fence::open(Clock::system())).await;
+    assert_eq!((requests, error), (set(&["DELETE a"]), Some(Class::Terminal)));
+}
+
+#[tokio::test]
+async fn nothing_is_written_while_observing() {
+    let deleter = Deleter { deletes_while_it_observes: true, ..Deleter::default() };
+    let (requests, error) = reconcile(deleter, declared(), Fence::open(Clock::system())).await;
+    assert_eq!((requests, error), (set(&[]), Some(Class::Terminal)));
+}
+
+#[tokio::test]
 async fn nothing_is_sent_behind_a_closed_fence() {
-    let deleter = Deleter { groups: vec![vec!["a"]], status: status(4) };
+    let deleter = Deleter { groups: vec![vec!["a"]], status: status(4), ..Deleter::default() };
     let (requests, error) = reconcile(deleter, declared(), Fence::closed(Clock::system())).await;
     assert_eq!((requests, error), (set(&[]), Some(Class::Transient)));
 }

@@ -13,13 +13,13 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::client::Body;
 use operator_sdk::{
-    Controller, Key, Result, Target, Watch,
+    Controller, Key, Target, Watch,
     client::{Fence, Writes},
     clock::{BootTime, Clock, Source},
     controller::{AnyController, ControllerMetrics, Environment},
     event::{Recorder, Reporter},
     permission::{Permission, Verb},
-    reconcile::{Context, Outcome, Reconciler},
+    reconcile::{Context, Failure, Outcome, Reconciler},
 };
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ struct Remover {
 impl Reconciler for Remover {
     type Object = ConfigMap;
 
-    async fn reconcile(&self, context: &Context<ConfigMap>) -> Result<Outcome> {
+    async fn reconcile(&self, context: &Context<ConfigMap>) -> Result<Outcome, Failure> {
         if context.object.metadata.name.as_deref() == Some("parent")
             && let Some(child) = self.watch.get(&Key::namespaced("default", "child"))?
         {

@@ -10,6 +10,7 @@ use tracing::error;
 
 use super::read::{Read, Unreadable};
 use crate::{
+    client::Mark,
     error::{Error, Result},
     object::{Key, Object, Revision, Uid, controller_of},
 };
@@ -32,6 +33,18 @@ impl<K: Object> Change<K> {
     pub fn metadata(&self) -> impl Iterator<Item = &ObjectMeta> {
         let sides = [self.old.as_deref(), self.new.as_deref()];
         sides.into_iter().flatten().map(K::meta).chain(&self.unreadable)
+    }
+
+    /// The mark of the write that caused it, as far as that can be told.
+    pub fn mark(&self) -> Option<Mark> {
+        let was_terminating = self.old.as_ref().is_some_and(|old| old.is_terminating());
+        match &self.new {
+            Some(new) if new.is_terminating() && !was_terminating => new.uid_of().map(Mark::Deletion),
+            Some(new) => new.revision().map(Mark::Revision),
+            // What had been terminating for a while is gone at last: that is news for whoever deleted it, too.
+            None if was_terminating => None,
+            None => self.old.as_ref().filter(|_| self.unreadable.is_empty())?.uid_of().map(Mark::Deletion),
+        }
     }
 }
 

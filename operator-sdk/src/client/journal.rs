@@ -42,6 +42,24 @@ impl Written {
         };
         *kind == TypeId::of::<K>()
     }
+
+    /// How it shows in an event; `None` if that is not known.
+    pub fn mark(&self) -> Option<Mark> {
+        match self {
+            Self::Revision { revision, .. } => Some(Mark::Revision(*revision)),
+            Self::Deleted { uid, .. } => Some(Mark::Deletion(uid.clone())),
+            Self::Unknown { .. } => None,
+        }
+    }
+}
+
+/// How a write shows in an event: a key can tell by it which events are the echo of what it wrote itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// An object is at this revision.
+    Revision(Revision),
+    /// The deletion of this incarnation has begun, or ended at once.
+    Deletion(Uid),
 }
 
 /// The writes of one reconcile. Clones share it.

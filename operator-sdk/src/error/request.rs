@@ -29,7 +29,9 @@ pub enum RequestError {
         timeout: Duration,
     },
     /// The code asks for something that it did not declare; it was not sent.
-    #[error("refused to {permission} {key}: this permission is not declared by any step of the operator")]
+    #[error(
+        "refused to {permission} {key}: the step does not declare it; declare it where the steps' permissions stand"
+    )]
     Undeclared {
         /// What was asked.
         permission: Permission,

@@ -11,8 +11,7 @@ mod status;
 use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
 use operator_sdk::{
     Result, Watch,
-    permission::Permission,
-    plan::{Plan, Planner, Results},
+    plan::{Declared, Plan, Planner, Results},
     reconcile::Context,
 };
 
@@ -53,7 +52,7 @@ impl<A: Api> Planner for ReplicaSetPlanner<A> {
         act::act::<A>(context, step).await
     }
 
-    fn permissions(&self) -> Vec<Permission> {
+    fn permissions(&self) -> Declared {
         plan::permissions::<A>()
     }
 

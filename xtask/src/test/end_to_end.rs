@@ -20,7 +20,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 const TEST_LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// Files of tests on the cluster, the harmless ones first.
-const ON_CLUSTER: [&str; 10] = [
+const ON_CLUSTER: [&str; 13] = [
     "cluster_network",
     "cluster_access",
     "cluster_storage",
@@ -29,6 +29,9 @@ const ON_CLUSTER: [&str; 10] = [
     "deployment_lite_rollout",
     "deployment_lite_hands",
     "deployment_lite_leader",
+    "deployment_lite_pause",
+    "deployment_lite_api_server",
+    "deployment_lite_idle",
     "cluster_node_failure",
     "cluster_without_controllers",
 ];

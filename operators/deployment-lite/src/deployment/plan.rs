@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use operator_sdk::{
     Target,
     permission::{Permission, Verb},
+    plan::{self, Declared},
 };
 
 use crate::{api::Api, core::claim::Claim};
@@ -93,10 +94,40 @@ pub enum Step {
     },
 }
 
+impl plan::Step for Step {
+    fn variant(&self) -> &'static str {
+        match self {
+            Self::ConfirmOwner => "ConfirmOwner",
+            Self::AdoptReplicaSet(_) => "AdoptReplicaSet",
+            Self::ReleaseReplicaSet(_) => "ReleaseReplicaSet",
+            Self::CreateReplicaSet { .. } => "CreateReplicaSet",
+            Self::ScaleReplicaSet { .. } => "ScaleReplicaSet",
+            Self::UpdateReplicaSet { .. } => "UpdateReplicaSet",
+            Self::DeleteReplicaSet { .. } => "DeleteReplicaSet",
+            Self::SetRevision { .. } => "SetRevision",
+            Self::RollBack { .. } => "RollBack",
+            Self::RefuseRollback { .. } => "RefuseRollback",
+            Self::Warn { .. } => "Warn",
+        }
+    }
+}
+
 /// What the steps ask of the API server.
-pub(super) fn permissions<A: Api>() -> Vec<Permission> {
-    // Get: a create whose answer was lost looks whether it had been carried out.
-    let of_sets = [Verb::Create, Verb::Get, Verb::Patch, Verb::Delete].map(Permission::of::<A::ReplicaSet>);
-    let of_deployments = [Verb::Get, Verb::Patch].map(Permission::of::<A::Deployment>);
-    of_sets.into_iter().chain(of_deployments).collect()
+pub(super) fn permissions<A: Api>() -> Declared {
+    let sets = |verbs: &[Verb]| verbs.iter().copied().map(Permission::of::<A::ReplicaSet>).collect();
+    let deployments = |verb| vec![Permission::of::<A::Deployment>(verb)];
+    vec![
+        ("ConfirmOwner", deployments(Verb::Get)),
+        ("AdoptReplicaSet", sets(&[Verb::Patch])),
+        ("ReleaseReplicaSet", sets(&[Verb::Patch])),
+        // Get: a create whose answer was lost looks whether it had been carried out.
+        ("CreateReplicaSet", sets(&[Verb::Create, Verb::Get])),
+        ("ScaleReplicaSet", sets(&[Verb::Patch])),
+        ("UpdateReplicaSet", sets(&[Verb::Patch])),
+        ("DeleteReplicaSet", sets(&[Verb::Delete])),
+        ("SetRevision", deployments(Verb::Patch)),
+        ("RollBack", deployments(Verb::Patch)),
+        ("RefuseRollback", deployments(Verb::Patch)),
+        ("Warn", vec![]),
+    ]
 }

@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::Pod;
 use operator_sdk::{
     Target,
     permission::{Permission, Verb},
+    plan::{self, Declared},
 };
 
 use crate::{api::Api, core::claim::Claim};
@@ -33,9 +34,28 @@ pub enum Step {
     },
 }
 
+impl plan::Step for Step {
+    fn variant(&self) -> &'static str {
+        match self {
+            Self::ConfirmOwner => "ConfirmOwner",
+            Self::AdoptPod(_) => "AdoptPod",
+            Self::ReleasePod(_) => "ReleasePod",
+            Self::CreatePod => "CreatePod",
+            Self::DeletePod { .. } => "DeletePod",
+            Self::Warn { .. } => "Warn",
+        }
+    }
+}
+
 /// What the steps ask of the API server.
-pub(super) fn permissions<A: Api>() -> Vec<Permission> {
-    let mut permissions = [Verb::Create, Verb::Delete, Verb::Patch].map(Permission::of::<Pod>).to_vec();
-    permissions.push(Permission::of::<A::ReplicaSet>(Verb::Get));
-    permissions
+pub(super) fn permissions<A: Api>() -> Declared {
+    let pods = |verb| vec![Permission::of::<Pod>(verb)];
+    vec![
+        ("ConfirmOwner", vec![Permission::of::<A::ReplicaSet>(Verb::Get)]),
+        ("AdoptPod", pods(Verb::Patch)),
+        ("ReleasePod", pods(Verb::Patch)),
+        ("CreatePod", pods(Verb::Create)),
+        ("DeletePod", pods(Verb::Delete)),
+        ("Warn", vec![]),
+    ]
 }
