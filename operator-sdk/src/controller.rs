@@ -221,6 +221,7 @@ impl<R: Reconciler> Running<R> {
         }
         // One that cannot be read was named when it came; its next version brings it back here.
         let Ok(Some(object)) = self.watch.get(&key) else {
+            self.reconciler.forget(&key);
             self.queue.done(&key, Retry::No);
             return;
         };

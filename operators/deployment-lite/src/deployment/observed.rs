@@ -11,8 +11,10 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
+use operator_sdk::plan::Now;
+
 /// A Deployment, the ReplicaSets that it controls, and the time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
     /// The Deployment's metadata.
     pub metadata: ObjectMeta,
@@ -23,11 +25,11 @@ pub struct Observed {
     /// The ReplicaSets that it controls and that are not being deleted, oldest first (then by name).
     pub replica_sets: Vec<Set>,
     /// When it was looked at.
-    pub now: Timestamp,
+    pub now: Now,
 }
 
 /// A ReplicaSet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Set {
     /// Its metadata.
     pub metadata: ObjectMeta,
@@ -48,7 +50,7 @@ impl Observed {
             spec: deployment.spec,
             status: deployment.status.unwrap_or_default(),
             replica_sets,
-            now,
+            now: Now(now),
         }
     }
 

@@ -36,12 +36,12 @@ pub(super) fn status(observed: &Observed, results: &Results<Step, ()>) -> Deploy
         terminating_replicas: terminating(&observed.replica_sets),
     };
     let mut conditions = observed.status.conditions.clone().unwrap_or_default();
-    condition::set(&mut conditions, available_report(observed, available), observed.now);
+    condition::set(&mut conditions, available_report(observed, available), observed.now.0);
     match progress::of(observed, &status, current, results) {
         Progress::Untold => condition::remove(&mut conditions, PROGRESSING),
         Progress::Same => {}
-        Progress::Says(report) => condition::set(&mut conditions, report, observed.now),
-        Progress::SaysAnew(report) => condition::set_anew(&mut conditions, report, observed.now),
+        Progress::Says(report) => condition::set(&mut conditions, report, observed.now.0),
+        Progress::SaysAnew(report) => condition::set_anew(&mut conditions, report, observed.now.0),
     }
     match failure(observed, current) {
         Some(failure) => condition::copy(&mut conditions, failure),

@@ -10,9 +10,10 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
+use operator_sdk::plan::Now;
 
 /// A ReplicaSet, the pods that it controls, and the time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
     /// The ReplicaSet's metadata.
     pub metadata: ObjectMeta,
@@ -25,7 +26,7 @@ pub struct Observed {
     /// How many more are terminating and have not ended yet (R13).
     pub terminating: usize,
     /// When it was looked at.
-    pub now: Timestamp,
+    pub now: Now,
 }
 
 impl Observed {
@@ -42,7 +43,7 @@ impl Observed {
             status: replica_set.status.unwrap_or_default(),
             pods,
             terminating,
-            now,
+            now: Now(now),
         }
     }
 

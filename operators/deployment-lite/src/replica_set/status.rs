@@ -27,7 +27,7 @@ pub(super) fn status(observed: &Observed, results: &Results<Step, ()>) -> Replic
         replicas: count(observed.pods.len()),
         fully_labeled_replicas: Some(of_pods(&|pod| has_labels_of_template(observed, pod))),
         ready_replicas: Some(of_pods(&is_ready)),
-        available_replicas: Some(of_pods(&|pod| is_available(pod, observed.min_ready_seconds(), observed.now))),
+        available_replicas: Some(of_pods(&|pod| is_available(pod, observed.min_ready_seconds(), observed.now.0))),
         terminating_replicas: Some(count(observed.terminating)),
         conditions: conditions(observed, results),
     }
@@ -54,7 +54,9 @@ fn conditions(observed: &Observed, results: &Results<Step, ()>) -> Option<Vec<Re
             reason: Some(if *step == Step::CreatePod { "FailedCreate" } else { "FailedDelete" }.to_owned()),
             message: Some(error.to_string()),
             // Times in objects have whole seconds; a finer one would differ from itself when read back.
-            last_transition_time: Some(Time(Timestamp::from_second(observed.now.as_second()).unwrap_or(observed.now))),
+            last_transition_time: Some(Time(
+                Timestamp::from_second(observed.now.0.as_second()).unwrap_or(observed.now.0),
+            )),
         }),
     }
     Some(conditions).filter(|conditions| !conditions.is_empty())
@@ -146,9 +148,9 @@ mod tests {
             let status = status(observed, &Vec::new());
             (status.ready_replicas, status.available_replicas)
         };
-        observed.now = Timestamp::from_second(9).unwrap();
+        observed.now.0 = Timestamp::from_second(9).unwrap();
         assert_eq!(numbers(&observed), (Some(1), Some(0)));
-        observed.now = Timestamp::from_second(10).unwrap();
+        observed.now.0 = Timestamp::from_second(10).unwrap();
         assert_eq!(numbers(&observed), (Some(1), Some(1)));
     }
 }
