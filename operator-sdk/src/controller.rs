@@ -31,7 +31,7 @@ use crate::{
 
 const DEFAULT_CONCURRENCY: usize = 4;
 /// A run that takes longer is dropped and tried again.
-const RECONCILE_TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const RECONCILE_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long running reconciles may go on when the process is asked to stop.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 

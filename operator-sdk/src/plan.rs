@@ -21,6 +21,7 @@ use serde_json::Value;
 use tracing::info;
 
 use crate::{
+    controller::RECONCILE_TIMEOUT,
     error::{Class, Error, Result},
     object::{Key, Object},
     permission::{Permission, Verb},
@@ -29,6 +30,10 @@ use crate::{
 
 /// Steps of one group that are under way at once.
 const STEPS_AT_ONCE: usize = 16;
+/// A step that takes longer is dropped; what it wrote is found by the next pass. Below the time-out of a whole run, so that
+/// the others of its group, and the status, still have time.
+const STEP_TIMEOUT: Duration = Duration::from_secs(30);
+const _: () = assert!(STEP_TIMEOUT.as_secs() < RECONCILE_TIMEOUT.as_secs());
 
 /// The closed list of a planner's effects, as data: an enum, each variant one write or one external effect.
 pub trait Step: Clone + Debug + PartialEq + Send + Sync + 'static {
@@ -251,7 +256,14 @@ impl<P: Planner> Planning<P> {
         info!(step = %variant, effect = ?planned.step, reason = %planned.reason, "taking a step");
         let nothing = BTreeSet::new();
         let declared = self.declared.get(variant).unwrap_or(&nothing);
-        self.planner.act(&restricted(context, declared), &planned.step).await
+        let context = restricted(context, declared);
+        match tokio::time::timeout(STEP_TIMEOUT, self.planner.act(&context, &planned.step)).await {
+            Ok(result) => result,
+            Err(_) => {
+                let dropped = format!("{variant} was dropped: it took longer than {} s", STEP_TIMEOUT.as_secs());
+                Err(Error::other(Class::Transient, dropped))
+            }
+        }
     }
 }
 
