@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 pub use store::Change;
 use store::Store;
 use tokio::{
@@ -27,7 +28,7 @@ use tokio::{
 use crate::{
     client::Written,
     error::Result,
-    object::{Key, Object, Revision, Uid},
+    object::{Key, Object, Revision, Uid, controller_of},
     permission::{Permission, Verb},
 };
 
@@ -161,6 +162,33 @@ impl<K: Object> Watch<K> {
     /// must not take it for deleted.
     pub fn controlled_by(&self, owner: &Uid) -> Result<Vec<Arc<K>>> {
         self.shared.with_store(|store| store.controlled_by(owner))
+    }
+
+    /// The object that controls the one of this metadata, if it is of this kind, and this very incarnation of it is here.
+    pub fn controller_of(&self, child: &ObjectMeta) -> Option<Arc<K>> {
+        let reference = controller_of(child)?;
+        if reference.kind != K::kind(&()) || reference.api_version != K::api_version(&()) {
+            return None;
+        }
+        let key = Key { namespace: child.namespace.clone(), name: reference.name.clone() };
+        let owner = self.get(&key).ok()??;
+        (owner.uid_of() == Some(Uid::from(reference.uid.as_str()))).then_some(owner)
+    }
+
+    /// All objects of the namespace of this metadata that nobody controls and `is_wanted` picks, sorted by key.
+    pub fn orphans(&self, beside: &ObjectMeta, is_wanted: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
+        self.shared.with_store(|store| {
+            let orphans = store.orphans(beside.namespace.as_deref());
+            orphans.filter(|object| is_wanted(object)).cloned().collect()
+        })
+    }
+
+    /// The keys of all readable objects of the namespace of this metadata that `is_wanted` picks, sorted.
+    pub fn keys(&self, beside: &ObjectMeta, is_wanted: impl Fn(&K) -> bool) -> Vec<Key> {
+        self.shared.with_store(|store| {
+            let objects = store.in_namespace(beside.namespace.as_deref());
+            objects.filter(|object| is_wanted(object)).map(|object| object.key()).collect()
+        })
     }
 
     /// Calls `subscriber` for every change from now on, and once for every object already there.

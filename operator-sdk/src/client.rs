@@ -92,7 +92,7 @@ impl Client {
                 Ok(Created::New(created))
             }
             Err(error) if error.is_already_exists() && !name.is_empty() => {
-                let existing = self.send(Permission::of::<K>(Verb::Get), &key, api.get(&name)).await?;
+                let existing: K = self.get(&key).await?;
                 let owner = object.controller().map(|owner| owner.uid.as_str().into());
                 if owner.is_some_and(|owner| existing.is_controlled_by(&owner)) {
                     self.journal.note_revision(&existing);
@@ -148,6 +148,18 @@ impl Client {
             .await?;
         self.journal.note_revision(&patched);
         Ok(patched)
+    }
+
+    /// The object as it is now, read from the API server's store and not from a cache.
+    ///
+    /// # Errors
+    /// [`RequestError::is_not_found`] if there is none.
+    pub async fn get<K>(&self, key: &Key) -> Result<K, RequestError>
+    where
+        K: Object<Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        let api: Api<K> = self.namespaced(key);
+        self.send(Permission::of::<K>(Verb::Get), key, api.get(&key.name)).await
     }
 
     /// Writes the status of an object, provided that it is still at the revision of `object`.

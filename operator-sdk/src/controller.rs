@@ -22,7 +22,7 @@ use crate::{
     clock::{BootTime, Clock},
     error::{Class, Error},
     event::Recorder,
-    object::{Key, Object, Uid, controller_of},
+    object::{Key, Object},
     permission::{Permission, Verb},
     plan::{Planner, Planning},
     queue::{Queue, Retry},
@@ -82,10 +82,35 @@ impl<R: Reconciler> Controller<R> {
         self.wiring.push(Box::new(move |queue, owners| {
             let (queue, owners) = (queue.clone(), owners.clone());
             watched.subscribe(move |change| {
-                for owner in change.metadata().filter_map(|child| owner_of(child, &owners)) {
-                    queue.add(owner, change.mark());
+                for owner in change.metadata().filter_map(|child| owners.controller_of(child)) {
+                    queue.add(owner.key(), change.mark());
                 }
             });
+        }));
+        self
+    }
+
+    /// Reconciles an object also when something appears in its namespace that nobody controls and that it may adopt, be it
+    /// that it is new, was let go, or has other labels than before.
+    pub fn adopts<C: Object>(self, children: &Watch<C>, may_adopt: fn(&R::Object, &ObjectMeta) -> bool) -> Self {
+        let owners = self.watch.clone();
+        self.follows(children, move |change| match new_orphan(change) {
+            Some(orphan) => owners.keys(orphan, |owner| may_adopt(owner, orphan)),
+            None => Vec::new(),
+        })
+    }
+
+    /// Reconciles also those objects that `concerned` names at a change of another kind. It is called while the cache of
+    /// that kind is locked: it may read other caches, and nobody may read this one at changes of theirs.
+    pub fn follows<C: Object>(
+        mut self,
+        others: &Watch<C>,
+        concerned: impl Fn(&Change<C>) -> Vec<Key> + Send + Sync + 'static,
+    ) -> Self {
+        let others = others.clone();
+        self.wiring.push(Box::new(move |queue, _| {
+            let queue = queue.clone();
+            others.subscribe(move |change| concerned(change).into_iter().for_each(|key| queue.add(key, change.mark())));
         }));
         self
     }
@@ -97,15 +122,12 @@ impl<R: Reconciler> Controller<R> {
     }
 }
 
-/// The key of the object that controls `child`, if this very incarnation of it is in the cache.
-fn owner_of<K: Object>(child: &ObjectMeta, owners: &Watch<K>) -> Option<Key> {
-    let reference = controller_of(child)?;
-    if reference.kind != K::kind(&()) || reference.api_version != K::api_version(&()) {
-        return None;
-    }
-    let key = Key { namespace: child.namespace.clone(), name: reference.name.clone() };
-    let owner = owners.get(&key).ok()??;
-    (owner.uid_of() == Some(Uid::from(reference.uid.as_str()))).then_some(key)
+/// What nobody controls, unless it was so before with the same labels.
+fn new_orphan<C: Object>(change: &Change<C>) -> Option<&ObjectMeta> {
+    let is_orphan = |object: &&C| object.controller().is_none();
+    let new = change.new.as_deref().filter(is_orphan)?.meta();
+    let old = change.old.as_deref().filter(is_orphan).map(C::meta);
+    old.is_none_or(|old| old.labels != new.labels).then_some(new)
 }
 
 /// What a controller needs from the process.

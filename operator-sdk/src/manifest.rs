@@ -1,33 +1,22 @@
-//! What an installation consists of, from the operator's own code: namespace, identity, rights, and two replicas of it.
+//! What an installation consists of, from the operator's own code: namespace, identity, rights, and its pods.
+
+mod workload;
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::{
-        apps::v1::{Deployment, DeploymentSpec},
         coordination::v1::Lease,
-        core::v1::{
-            Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, Namespace,
-            ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
-            SeccompProfile, SecurityContext, ServiceAccount, TopologySpreadConstraint,
-        },
-        policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
+        core::v1::{Namespace, ServiceAccount},
         rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject},
     },
-    apimachinery::pkg::{
-        api::resource::Quantity,
-        apis::meta::v1::{LabelSelector, ObjectMeta},
-        util::intstr::IntOrString,
-    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use serde_json::Value;
 
 use crate::permission::{Permission, Verb, rules};
 
 const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
-const USER_ID: i64 = 65532;
-const ADMIN_PORT: i32 = 8080;
-const REPLICAS: i32 = 2;
 
 /// What differs between installations.
 #[derive(Clone, Debug)]
@@ -40,6 +29,10 @@ pub struct Installation<'a> {
     pub image: &'a str,
     /// What the operator's code declares.
     pub permissions: &'a [Permission],
+    /// Flags of the operator's own, for its container.
+    pub flags: &'a [String],
+    /// Whether one replica runs on every node of the control plane, or two run anywhere.
+    pub is_on_control_plane: bool,
 }
 
 /// All objects in the order in which they are to be applied; the CustomResourceDefinitions are separate.
@@ -47,16 +40,21 @@ pub struct Installation<'a> {
 /// # Errors
 /// If an object cannot be encoded, which no input causes.
 pub fn objects(installation: &Installation<'_>) -> Result<Vec<Value>, serde_json::Error> {
-    Ok(vec![
+    let mut objects = vec![
         serde_json::to_value(namespace(installation))?,
         serde_json::to_value(service_account(installation))?,
         serde_json::to_value(cluster_role(installation))?,
         serde_json::to_value(cluster_role_binding(installation))?,
         serde_json::to_value(role(installation))?,
         serde_json::to_value(role_binding(installation))?,
-        serde_json::to_value(deployment(installation))?,
-        serde_json::to_value(disruption_budget(installation))?,
-    ])
+    ];
+    if installation.is_on_control_plane {
+        objects.push(serde_json::to_value(workload::daemon_set(installation))?);
+    } else {
+        objects.push(serde_json::to_value(workload::deployment(installation))?);
+        objects.push(serde_json::to_value(workload::disruption_budget(installation))?);
+    }
+    Ok(objects)
 }
 
 /// What the election asks of the API server: everything only on the operator's own Lease, but for its creation, which
@@ -67,10 +65,6 @@ pub fn lease_permissions() -> [Permission; 5] {
 
 fn labels(installation: &Installation<'_>) -> BTreeMap<String, String> {
     BTreeMap::from([("app.kubernetes.io/name".to_owned(), installation.name.to_owned())])
-}
-
-fn selector(installation: &Installation<'_>) -> LabelSelector {
-    LabelSelector { match_labels: Some(labels(installation)), ..LabelSelector::default() }
 }
 
 fn metadata(installation: &Installation<'_>) -> ObjectMeta {
@@ -161,115 +155,6 @@ fn subject(installation: &Installation<'_>) -> Subject {
     }
 }
 
-fn deployment(installation: &Installation<'_>) -> Deployment {
-    Deployment {
-        metadata: metadata(installation),
-        spec: DeploymentSpec {
-            replicas: Some(REPLICAS),
-            selector: selector(installation),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels(installation)), ..ObjectMeta::default() }),
-                spec: Some(pod(installation)),
-            },
-            ..DeploymentSpec::default()
-        },
-        ..Deployment::default()
-    }
-}
-
-fn pod(installation: &Installation<'_>) -> PodSpec {
-    PodSpec {
-        service_account_name: Some(installation.name.to_owned()),
-        automount_service_account_token: Some(true),
-        containers: vec![container(installation)],
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(USER_ID),
-            run_as_group: Some(USER_ID),
-            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
-            ..PodSecurityContext::default()
-        }),
-        topology_spread_constraints: Some(vec![TopologySpreadConstraint {
-            max_skew: 1,
-            topology_key: "kubernetes.io/hostname".to_owned(),
-            when_unsatisfiable: "ScheduleAnyway".to_owned(),
-            label_selector: Some(selector(installation)),
-            ..TopologySpreadConstraint::default()
-        }]),
-        // Longer than the drain of running reconciles and the release of the lease together.
-        termination_grace_period_seconds: Some(30),
-        ..PodSpec::default()
-    }
-}
-
-fn container(installation: &Installation<'_>) -> Container {
-    let field = |name: &str, path: &str| EnvVar {
-        name: name.to_owned(),
-        value_from: Some(EnvVarSource {
-            field_ref: Some(ObjectFieldSelector { field_path: path.to_owned(), ..ObjectFieldSelector::default() }),
-            ..EnvVarSource::default()
-        }),
-        ..EnvVar::default()
-    };
-    let quantities = |cpu: &str, memory: &str| {
-        let pair = |name: &str, value: &str| (name.to_owned(), Quantity(value.to_owned()));
-        BTreeMap::from([pair("cpu", cpu), pair("memory", memory)])
-    };
-    Container {
-        name: "operator".to_owned(),
-        image: Some(installation.image.to_owned()),
-        args: Some(vec![
-            "run".to_owned(),
-            format!("--admin-address=0.0.0.0:{ADMIN_PORT}"),
-            "--log-format=json".to_owned(),
-        ]),
-        env: Some(vec![field("POD_NAME", "metadata.name"), field("POD_NAMESPACE", "metadata.namespace")]),
-        ports: Some(vec![ContainerPort {
-            name: Some("admin".to_owned()),
-            container_port: ADMIN_PORT,
-            ..ContainerPort::default()
-        }]),
-        liveness_probe: Some(probe("/livez", 10)),
-        readiness_probe: Some(probe("/readyz", 2)),
-        resources: Some(ResourceRequirements {
-            requests: Some(quantities("20m", "32Mi")),
-            limits: Some(quantities("1", "256Mi")),
-            ..ResourceRequirements::default()
-        }),
-        security_context: Some(SecurityContext {
-            allow_privilege_escalation: Some(false),
-            read_only_root_filesystem: Some(true),
-            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Capabilities::default() }),
-            ..SecurityContext::default()
-        }),
-        ..Container::default()
-    }
-}
-
-fn probe(path: &str, period_seconds: i32) -> Probe {
-    Probe {
-        http_get: Some(HTTPGetAction {
-            path: Some(path.to_owned()),
-            port: IntOrString::String("admin".to_owned()),
-            ..HTTPGetAction::default()
-        }),
-        period_seconds: Some(period_seconds),
-        ..Probe::default()
-    }
-}
-
-fn disruption_budget(installation: &Installation<'_>) -> PodDisruptionBudget {
-    PodDisruptionBudget {
-        metadata: metadata(installation),
-        spec: Some(PodDisruptionBudgetSpec {
-            max_unavailable: Some(IntOrString::Int(1)),
-            selector: Some(selector(installation)),
-            ..PodDisruptionBudgetSpec::default()
-        }),
-        ..PodDisruptionBudget::default()
-    }
-}
-
 /// Many objects as one YAML stream.
 ///
 /// # Errors
@@ -289,31 +174,61 @@ mod tests {
 
     use super::*;
 
-    fn rendered() -> Vec<Value> {
-        objects(&Installation { name: "hello", namespace: "system", image: "example.com/hello:1", permissions: &[] })
-            .unwrap()
+    fn rendered(is_on_control_plane: bool) -> Vec<Value> {
+        let installation = Installation {
+            name: "hello",
+            namespace: "system",
+            image: "example.com/hello:1",
+            permissions: &[],
+            flags: &["--mode=two".to_owned()],
+            is_on_control_plane,
+        };
+        objects(&installation).unwrap()
+    }
+
+    fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Option<&'a Value> {
+        objects.iter().find(|object| object["kind"] == kind)
     }
 
     #[test]
-    fn the_pod_meets_the_restricted_standard() {
-        let objects = rendered();
-        let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
-        let pod = &deployment["spec"]["template"]["spec"];
-        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
-        assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
-        let context = &pod["containers"][0]["securityContext"];
-        assert_eq!(context["allowPrivilegeEscalation"], false);
-        assert_eq!(context["readOnlyRootFilesystem"], true);
-        assert_eq!(context["capabilities"]["drop"], json!(["ALL"]));
-        assert_eq!(pod.get("hostNetwork"), None);
-        assert_eq!(deployment["spec"]["replicas"], 2);
+    fn the_pod_meets_the_restricted_standard_and_is_told_the_flags() {
+        for (is_on_control_plane, kind) in [(false, "Deployment"), (true, "DaemonSet")] {
+            let objects = rendered(is_on_control_plane);
+            let pod = &of_kind(&objects, kind).unwrap()["spec"]["template"]["spec"];
+            assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+            assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+            let container = &pod["containers"][0];
+            let context = &container["securityContext"];
+            assert_eq!(context["allowPrivilegeEscalation"], false);
+            assert_eq!(context["readOnlyRootFilesystem"], true);
+            assert_eq!(context["capabilities"]["drop"], json!(["ALL"]));
+            assert_eq!(pod.get("hostNetwork"), None);
+            assert!(container["args"].as_array().unwrap().contains(&json!("--mode=two")), "{container}");
+        }
+    }
+
+    #[test]
+    fn two_replicas_run_anywhere_and_one_of_them_may_be_disrupted() {
+        let objects = rendered(false);
+        assert_eq!(of_kind(&objects, "Deployment").unwrap()["spec"]["replicas"], 2);
+        assert_eq!(of_kind(&objects, "PodDisruptionBudget").unwrap()["spec"]["maxUnavailable"], 1);
+    }
+
+    #[test]
+    fn a_part_of_the_control_plane_runs_on_its_nodes_alone() {
+        let objects = rendered(true);
+        let label = "node-role.kubernetes.io/control-plane";
+        let pod = &of_kind(&objects, "DaemonSet").unwrap()["spec"]["template"]["spec"];
+        assert_eq!(pod["nodeSelector"], json!({label: ""}));
+        assert_eq!(pod["tolerations"][0]["key"], label);
+        // A drain leaves DaemonSets alone, so that a budget would be of no use.
+        assert!(of_kind(&objects, "Deployment").is_none() && of_kind(&objects, "PodDisruptionBudget").is_none());
     }
 
     #[test]
     fn only_the_own_lease_may_be_touched() {
-        let objects = rendered();
-        let role = objects.iter().find(|object| object["kind"] == "Role").unwrap();
-        for rule in role["rules"].as_array().unwrap() {
+        let objects = rendered(false);
+        for rule in of_kind(&objects, "Role").unwrap()["rules"].as_array().unwrap() {
             let is_create = rule["verbs"] == json!(["create"]);
             assert!(is_create || rule["resourceNames"] == json!(["hello"]), "{rule}");
         }

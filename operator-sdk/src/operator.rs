@@ -38,6 +38,9 @@ pub struct Operator {
     watches: Vec<Arc<dyn AnyWatch>>,
     controllers: Vec<Box<dyn AnyController>>,
     definitions: Vec<Result<CustomResourceDefinition, serde_json::Error>>,
+    /// Adds the operator's own flags to the command line.
+    flags: fn(clap::Command) -> clap::Command,
+    is_on_control_plane: bool,
 }
 
 impl fmt::Debug for Operator {
@@ -49,7 +52,26 @@ impl fmt::Debug for Operator {
 impl Operator {
     /// An operator of this name (that of its Lease, its ServiceAccount and its Deployment, too) and version.
     pub fn builder(name: &'static str, version: &'static str) -> Self {
-        Self { name, version, watches: Vec::new(), controllers: Vec::new(), definitions: Vec::new() }
+        Self {
+            name,
+            version,
+            watches: Vec::new(),
+            controllers: Vec::new(),
+            definitions: Vec::new(),
+            flags: |command| command,
+            is_on_control_plane: false,
+        }
+    }
+
+    /// Reads flags of the operator's own, on which may depend what it declares afterwards. Every verb has them, so none
+    /// may be required and each needs a long name that no verb has; `manifests` hands those that it is given on to the
+    /// container.
+    ///
+    /// # Errors
+    /// The exit code of a command line that asks for help or is wrong, which has been told by then.
+    pub fn flags<F: clap::Args>(&mut self) -> Result<F, ExitCode> {
+        self.flags = F::augment_args;
+        command::flags(self, std::env::args_os())
     }
 
     /// A cache of all objects of a kind, filled while the operator runs.
@@ -62,6 +84,12 @@ impl Operator {
     /// A kind that the verb `crds` prints.
     pub fn installs<K: CustomResourceExt>(&mut self) {
         self.definitions.push(crd::definition::<K>());
+    }
+
+    /// The operator is a part of the control plane, needed before anything can run elsewhere: its manifests put one
+    /// replica on every node of it.
+    pub fn runs_on_control_plane(&mut self) {
+        self.is_on_control_plane = true;
     }
 
     /// A controller that runs while this process leads.

@@ -288,7 +288,11 @@ where
         return Ok(());
     }
     object["status"] = serde_json::to_value(status).map_err(encoding)?;
-    let object: K = serde_json::from_value(object).map_err(encoding)?;
+    let mut object: K = serde_json::from_value(object).map_err(encoding)?;
+    // A step may have written the object itself; that is no conflict.
+    if let Some(version) = object.uid_of().and_then(|uid| context.client.journal().version_of(&uid)) {
+        object.meta_mut().resource_version = Some(version);
+    }
     context.client.replace_status(&object).await?;
     Ok(())
 }

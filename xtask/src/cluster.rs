@@ -1,6 +1,7 @@
 //! A real Kubernetes cluster in containers: brought up, used, broken on purpose, and taken down without a trace.
 
 mod arguments;
+mod audit;
 mod capability;
 mod cgroup;
 mod cleanup;

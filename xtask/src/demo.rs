@@ -39,9 +39,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let cluster = cluster::up(&UpOptions { name: arguments.name.clone(), ..UpOptions::default() })?;
     let images = images::prepare(&cluster)?;
-    for operator in images::OPERATORS {
-        manifests::install::operator(&cluster, images.operator(operator)?)?;
-    }
+    manifests::install::operator(&cluster, &manifests::DEPLOYMENT_LITE, &images)?;
     clear(&cluster)?;
     let watch = Watch::start(&cluster)?;
     apply(&cluster)?;

@@ -131,7 +131,8 @@ pub fn build(folder: &Path) -> Result<Images> {
     Ok(Images { all, operators })
 }
 
-fn load(cluster: &Cluster, images: &Images) -> Result<()> {
+/// Loads those images into the cluster that it does not hold.
+pub fn load(cluster: &Cluster, images: &Images) -> Result<()> {
     let nodes = loaded::on_nodes(cluster)?;
     let missing: Vec<&Built> = images
         .all

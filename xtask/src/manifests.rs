@@ -1,7 +1,7 @@
 //! `cargo xtask manifests`: what an operator installs, written from its own code.
 //!
 //! Each operator prints its CRDs and its manifests; here they become `crds/<group>_<plural>.yaml` and the kustomize
-//! base `operators/<name>/deploy/`. With `--check` nothing is written, and a difference fails.
+//! bases `operators/<name>/deploy/` and the like. With `--check` nothing is written, and a difference fails.
 
 mod document;
 pub mod install;
@@ -14,11 +14,31 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use self::document::Document;
-use crate::images::OPERATORS;
 use crate::{paths, process, progress};
 
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 const HEADING: &str = "# Written by `cargo xtask manifests` from the operator's code; a change here is lost.\n";
+
+/// A way to install an operator.
+#[derive(Clone, Copy, Debug)]
+pub struct Installation {
+    /// The package.
+    pub operator: &'static str,
+    /// The folder of its kustomize base, below the operator's own.
+    folder: &'static str,
+    /// Flags of the operator's own, which make it what it is.
+    pub flags: &'static [&'static str],
+}
+
+/// deployment-lite beside the built-in controllers, with kinds of its own.
+pub const DEPLOYMENT_LITE: Installation = Installation { operator: "deployment-lite", folder: "deploy", flags: &[] };
+
+/// deployment-lite in the place of the built-in controllers.
+pub const DEPLOYMENT_LITE_BUILTIN: Installation =
+    Installation { operator: "deployment-lite", folder: "deploy-builtin", flags: &["--api=builtin"] };
+
+/// All of them.
+const INSTALLATIONS: [Installation; 2] = [DEPLOYMENT_LITE, DEPLOYMENT_LITE_BUILTIN];
 
 /// What `manifests` can be told.
 #[derive(clap::Args, Debug)]
@@ -28,12 +48,18 @@ pub struct Arguments {
     check: bool,
 }
 
+impl Installation {
+    fn base(&self) -> PathBuf {
+        Path::new("operators").join(self.operator).join(self.folder)
+    }
+}
+
 /// Runs the verb.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let root = paths::workspace_root()?;
     let mut wanted = BTreeMap::new();
-    for operator in OPERATORS {
-        wanted.extend(files_of(operator)?);
+    for installation in &INSTALLATIONS {
+        wanted.extend(files_of(installation)?);
     }
     let found = generated(&root)?;
     let differing = differences(&wanted, &found);
@@ -62,16 +88,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The generated files of one operator, by their path in the workspace.
-fn files_of(operator: &str) -> Result<BTreeMap<PathBuf, String>> {
+/// The generated files of one installation, by their path in the workspace.
+fn files_of(installation: &Installation) -> Result<BTreeMap<PathBuf, String>> {
+    let operator = installation.operator;
     let mut files = BTreeMap::new();
-    for crd in document::split(&print(operator, &["crds"])?) {
+    for crd in document::split(&print(installation, "crds")?) {
         let name = crd.name().with_context(|| format!("{operator} crds printed a document without a name"))?;
         let (plural, group) = name.split_once('.').with_context(|| format!("{name} is not <plural>.<group>"))?;
         files.insert(PathBuf::from(format!("crds/{group}_{plural}.yaml")), format!("{HEADING}{}\n", crd.text()));
     }
-    let folder = PathBuf::from(format!("operators/{operator}/deploy"));
-    let documents = document::split(&print(operator, &["manifests"])?);
+    let folder = installation.base();
+    let documents = document::split(&print(installation, "manifests")?);
     let mut names: Vec<String> = Vec::new();
     for document in &documents {
         let kind =
@@ -96,23 +123,23 @@ fn kustomization(names: &[String]) -> String {
 }
 
 /// What an operator prints; its development build, so that this needs no second build of everything.
-fn print(operator: &str, verb: &[&str]) -> Result<String> {
+fn print(installation: &Installation, verb: &str) -> Result<String> {
+    let Installation { operator, flags, .. } = *installation;
     let mut command = Command::new("cargo");
-    command.args(["run", "--quiet", "--package", operator, "--bin", operator, "--"]).args(verb);
+    command.args(["run", "--quiet", "--package", operator, "--bin", operator, "--", verb]).args(flags);
     command.current_dir(paths::workspace_root()?);
-    process::output(&format!("run `{operator} {}`", verb.join(" ")), &mut command, BUILD_LIMIT)
+    process::output(&format!("run `{operator} {verb} {}`", flags.join(" ")), &mut command, BUILD_LIMIT)
 }
 
 /// Every file that is in the places where generated files lie.
 fn generated(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
     let mut files = BTreeMap::new();
-    let deploy = OPERATORS.iter().map(|operator| format!("operators/{operator}/deploy"));
-    for folder in std::iter::once("crds".to_owned()).chain(deploy) {
+    for folder in std::iter::once(PathBuf::from("crds")).chain(INSTALLATIONS.iter().map(Installation::base)) {
         let Ok(entries) = std::fs::read_dir(root.join(&folder)) else { continue };
         for entry in entries.flatten().filter(|entry| entry.path().extension().is_some_and(|end| end == "yaml")) {
             let content = std::fs::read_to_string(entry.path())
                 .with_context(|| format!("failed to read {}", entry.path().display()))?;
-            files.insert(Path::new(&folder).join(entry.file_name()), content);
+            files.insert(folder.join(entry.file_name()), content);
         }
     }
     Ok(files)

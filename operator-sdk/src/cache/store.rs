@@ -1,4 +1,4 @@
-//! The cache of one kind: objects by key, an index by controlling owner, and how far it has read.
+//! The cache of one kind: objects by key, an index by controlling owner (or none), and how far it has read.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -67,6 +67,13 @@ impl<K: Object> Slot<K> {
         self.metadata().resource_version.as_deref().and_then(Revision::parse)
     }
 
+    fn whole(&self) -> Option<&Arc<K>> {
+        match self {
+            Self::Whole(object) => Some(object),
+            Self::Unreadable(_) => None,
+        }
+    }
+
     /// The object, or an error that names it and what is wrong with it.
     fn object(&self) -> Result<Arc<K>> {
         match self {
@@ -84,6 +91,8 @@ impl<K: Object> Slot<K> {
 pub(super) struct Store<K: Object> {
     slots: BTreeMap<Key, Slot<K>>,
     by_controller: BTreeMap<Uid, BTreeSet<Key>>,
+    /// Those that nobody controls; sorted, so those of a namespace stand together.
+    orphans: BTreeSet<Key>,
     /// How many of the slots cannot be read: asked every second, so it is counted as they come and go.
     unreadable: usize,
     revision: Revision,
@@ -91,7 +100,13 @@ pub(super) struct Store<K: Object> {
 
 impl<K: Object> Default for Store<K> {
     fn default() -> Self {
-        Self { slots: BTreeMap::new(), by_controller: BTreeMap::new(), unreadable: 0, revision: Revision::default() }
+        Self {
+            slots: BTreeMap::new(),
+            by_controller: BTreeMap::new(),
+            orphans: BTreeSet::new(),
+            unreadable: 0,
+            revision: Revision::default(),
+        }
     }
 }
 
@@ -110,6 +125,19 @@ impl<K: Object> Store<K> {
     pub(super) fn controlled_by(&self, owner: &Uid) -> Result<Vec<Arc<K>>> {
         let keys = self.by_controller.get(owner).into_iter().flatten();
         keys.filter_map(|key| self.get(key).transpose()).collect()
+    }
+
+    /// All readable objects of a namespace (`None`: those of the cluster).
+    pub(super) fn in_namespace(&self, namespace: Option<&str>) -> impl Iterator<Item = &Arc<K>> {
+        let slots = self.slots.range(first_of(namespace)..).map(|(key, slot)| (key.namespace.as_deref(), slot));
+        slots.take_while(move |(held, _)| *held == namespace).filter_map(|(_, slot)| slot.whole())
+    }
+
+    /// The readable objects of a namespace that nobody controls. One that cannot be read is nobody's loss.
+    pub(super) fn orphans(&self, namespace: Option<&str>) -> impl Iterator<Item = &Arc<K>> {
+        let keys =
+            self.orphans.range(first_of(namespace)..).take_while(move |key| key.namespace.as_deref() == namespace);
+        keys.filter_map(|key| self.slots.get(key)?.whole())
     }
 
     /// How many objects there are that cannot be read.
@@ -185,6 +213,7 @@ impl<K: Object> Store<K> {
         };
         let count = |slot: &Option<Slot<K>>| usize::from(matches!(slot, Some(Slot::Unreadable(_))));
         self.unreadable = self.unreadable + count(&new) - count(&old);
+        self.orphans.remove(&key);
         if let Some(owner) = old.as_ref().and_then(controller_uid)
             && let Some(keys) = self.by_controller.get_mut(&owner)
         {
@@ -193,8 +222,14 @@ impl<K: Object> Store<K> {
                 self.by_controller.remove(&owner);
             }
         }
-        if let Some(owner) = new.as_ref().and_then(controller_uid) {
-            self.by_controller.entry(owner).or_default().insert(key.clone());
+        match new.as_ref().map(controller_uid) {
+            None => {}
+            Some(None) => {
+                self.orphans.insert(key.clone());
+            }
+            Some(Some(owner)) => {
+                self.by_controller.entry(owner).or_default().insert(key.clone());
+            }
         }
         change(&key, old.as_ref(), new.as_ref())
     }
@@ -205,6 +240,11 @@ fn change<K: Object>(key: &Key, old: Option<&Slot<K>>, new: Option<&Slot<K>>) ->
     let sides = [old, new].into_iter().flatten();
     let unreadable = sides.filter(|slot| matches!(slot, Slot::Unreadable(_))).map(|slot| slot.metadata().clone());
     Change { key: key.clone(), old: old.and_then(whole), new: new.and_then(whole), unreadable: unreadable.collect() }
+}
+
+/// What sorts before all keys of a namespace.
+fn first_of(namespace: Option<&str>) -> Key {
+    Key { namespace: namespace.map(str::to_owned), name: String::new() }
 }
 
 fn controller_uid<K: Object>(slot: &Slot<K>) -> Option<Uid> {
@@ -285,6 +325,39 @@ mod tests {
         };
         assert_eq!(names("x"), ["b"]);
         assert_eq!(names("y"), ["a"]);
+    }
+
+    #[test]
+    fn the_objects_of_a_namespace_and_the_orphans_among_them_stand_together() {
+        let mut store = Store::default();
+        let in_namespace = |namespace: &str, name: &str, revision: u64, owner: Option<&str>| {
+            let mut map = map(name, name, revision, owner);
+            map.metadata.namespace = Some(namespace.to_owned());
+            Read::Whole(map)
+        };
+        for (revision, (namespace, name, owner)) in (1..).zip([
+            ("a", "z", None),
+            ("b", "free", None),
+            ("b", "kept", Some("x")),
+            ("b", "lost", None),
+            ("c", "a", None),
+        ]) {
+            store.upsert(in_namespace(namespace, name, revision, owner));
+        }
+        let orphans = |store: &Store<ConfigMap>| -> Vec<String> {
+            store.orphans(Some("b")).map(|object| object.key().name).collect()
+        };
+        assert_eq!(orphans(&store), ["free", "lost"]);
+        store.upsert(in_namespace("b", "free", 10, Some("x")));
+        store.upsert(in_namespace("b", "kept", 11, None));
+        assert_eq!(orphans(&store), ["kept", "lost"]);
+        store.remove(&map("lost", "lost", 12, None));
+        assert_eq!(store.in_namespace(Some("b")).count(), 3);
+        let mut lost = map("lost", "lost", 12, None);
+        lost.metadata.namespace = Some("b".to_owned());
+        store.remove(&lost);
+        assert_eq!(orphans(&store), ["kept"]);
+        assert_eq!(store.in_namespace(Some("b")).count(), 2);
     }
 
     fn unreadable(name: &str, revision: u64, owner: &str) -> Read<ConfigMap> {

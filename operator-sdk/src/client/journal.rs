@@ -2,6 +2,7 @@
 
 use std::{
     any::TypeId,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -73,6 +74,8 @@ struct Entries {
     known: Vec<Written>,
     /// The kinds of writes that were sent and have not been answered.
     open: Vec<TypeId>,
+    /// The `resourceVersion` of each object after its last write.
+    latest: BTreeMap<Uid, String>,
 }
 
 impl Journal {
@@ -81,6 +84,11 @@ impl Journal {
         let entries = std::mem::take(&mut *self.entries());
         let open = entries.open.into_iter().map(|kind| Written::Unknown { kind });
         entries.known.into_iter().chain(open).collect()
+    }
+
+    /// The `resourceVersion` that an object has got by a write noted here.
+    pub fn version_of(&self, uid: &Uid) -> Option<String> {
+        self.entries().latest.get(uid).cloned()
     }
 
     /// Notes that a write of this kind is about to be sent.
@@ -99,6 +107,9 @@ impl Journal {
     pub(super) fn note_revision<K: Object>(&self, object: &K) {
         if let Some(revision) = object.revision() {
             self.note(Written::Revision { kind: TypeId::of::<K>(), revision });
+        }
+        if let (Some(uid), Some(version)) = (object.uid_of(), object.meta().resource_version.clone()) {
+            self.entries().latest.insert(uid, version);
         }
     }
 

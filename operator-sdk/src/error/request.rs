@@ -54,6 +54,8 @@ impl RequestError {
         match self {
             Self::Undeclared { .. } => Class::Terminal,
             Self::TimedOut { .. } | Self::Fenced { .. } => Class::Transient,
+            // Nothing that belongs there will ever be made again.
+            Self::Failed { .. } if self.is_namespace_terminating() => Class::Terminal,
             Self::Failed { .. } => match self.code() {
                 Some(409) => Class::Conflict,
                 Some(400 | 404 | 405 | 413 | 415 | 422) => Class::Invalid,
@@ -71,6 +73,12 @@ impl RequestError {
     /// True if there was no such object.
     pub fn is_not_found(&self) -> bool {
         self.code() == Some(404)
+    }
+
+    /// True if nothing can be made any more because the namespace is being deleted.
+    pub fn is_namespace_terminating(&self) -> bool {
+        let details = self.status().and_then(|status| status.details.as_ref());
+        details.is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"))
     }
 
     /// True unless it is certain that the server did not carry it out.

@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
+use clap::{
+    ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind, parser::ValueSource,
+};
 use serde_json::Value;
 
 use super::{Operator, process};
@@ -99,21 +101,35 @@ struct ManifestOptions {
     namespace: String,
 }
 
+/// The operator's own flags, once the whole command line has been found right.
+pub(super) fn flags<F: FromArgMatches>(
+    operator: &Operator,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<F, ExitCode> {
+    let flags = parse(operator, arguments).and_then(|matches| F::from_arg_matches(&matches));
+    flags.map_err(|error| refuse(operator.name, &error))
+}
+
 pub(super) async fn run(operator: Operator, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let parser = CommandLine::command().name(operator.name).bin_name(operator.name);
-    let matches = parser.try_get_matches_from(arguments);
-    let line = match matches.and_then(|matches| CommandLine::from_arg_matches(&matches)) {
-        Ok(line) => line,
+    let parsed = parse(&operator, arguments)
+        .and_then(|matches| Ok((CommandLine::from_arg_matches(&matches)?.verb, given_flags(&operator, &matches))));
+    let (verb, flags) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return refuse(operator.name, &error),
     };
-    let done = match line.verb {
+    let done = match verb {
         Verb::Run(options) => match start_logs(options.log_format, &options.log_level) {
             Ok(()) => process::run(operator, options).await.map_err(|error| error.to_string()),
             Err(error) => Err(format!("failed to read --log-level: {error}")),
         },
+        Verb::Crds if operator.definitions.is_empty() => {
+            // Where the output goes on to kubectl, people shall see why nothing comes.
+            eprintln!("{} needs no CustomResourceDefinitions", operator.name);
+            Ok(())
+        }
         Verb::Crds => print(definitions(operator)),
         Verb::Permissions => print(permissions(&operator)),
-        Verb::Manifests(options) => print(manifests(&operator, &options)),
+        Verb::Manifests(options) => print(manifests(&operator, &flags, &options)),
         Verb::Version => {
             println!("{} {}", operator.name, operator.version);
             Ok(())
@@ -128,21 +144,48 @@ pub(super) async fn run(operator: Operator, arguments: impl IntoIterator<Item = 
     }
 }
 
+fn parse(operator: &Operator, arguments: impl IntoIterator<Item = OsString>) -> Result<ArgMatches, clap::Error> {
+    let parser = CommandLine::command().name(operator.name).bin_name(operator.name);
+    (operator.flags)(parser).mut_args(|flag| flag.global(true)).try_get_matches_from(arguments)
+}
+
+/// The operator's own flags as this command line has them, without those left at their defaults.
+fn given_flags(operator: &Operator, matches: &ArgMatches) -> Vec<String> {
+    let own = (operator.flags)(clap::Command::new(operator.name));
+    let is_given = |id: &str| matches.value_source(id).is_some_and(|source| source != ValueSource::DefaultValue);
+    let given = own.get_arguments().filter(|flag| is_given(flag.get_id().as_str()));
+    given.flat_map(|flag| with_values(flag, matches)).collect()
+}
+
+fn with_values(flag: &clap::Arg, matches: &ArgMatches) -> Vec<String> {
+    let name = format!("--{}", flag.get_long().unwrap_or_else(|| flag.get_id().as_str()));
+    if !flag.get_action().takes_values() {
+        return vec![name];
+    }
+    let values = matches.get_raw(flag.get_id().as_str()).into_iter().flatten();
+    values.map(|value| format!("{name}={}", value.to_string_lossy())).collect()
+}
+
 /// One line for a wrong command line, the usual text for `--help`.
 fn refuse(name: &str, error: &clap::Error) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         print!("{error}");
         return ExitCode::SUCCESS;
     }
-    let text = error.to_string();
-    let first = text.lines().next().unwrap_or("error: wrong command line");
     match error.kind() {
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             eprintln!("error: no verb given; see '{name} --help'");
         }
-        _ => eprintln!("{first}; see '{name} --help'"),
+        _ => eprintln!("{}; see '{name} --help'", first_paragraph(error)),
     }
     ExitCode::from(2)
+}
+
+/// What is wrong, and the values that are possible where there are such, in one line.
+fn first_paragraph(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    lines.join(" ")
 }
 
 fn print(text: Result<String, String>) -> Result<(), String> {
@@ -169,14 +212,59 @@ fn permissions(operator: &Operator) -> Result<String, String> {
     manifest::yaml_stream(&[role]).map_err(|error| error.to_string())
 }
 
-fn manifests(operator: &Operator, options: &ManifestOptions) -> Result<String, String> {
+fn manifests(operator: &Operator, flags: &[String], options: &ManifestOptions) -> Result<String, String> {
     let image = format!("operator-lite.dev/{}:{}", operator.name, operator.version);
     let objects = manifest::objects(&Installation {
         name: operator.name,
         namespace: &options.namespace,
         image: options.image.as_deref().unwrap_or(&image),
         permissions: &operator.permissions(),
+        flags,
+        is_on_control_plane: operator.is_on_control_plane,
     });
     let objects = objects.map_err(|error| error.to_string())?;
     manifest::yaml_stream(&objects).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Args, PartialEq)]
+    struct Flags {
+        #[arg(long, default_value = "one", value_parser = ["one", "two"])]
+        mode: String,
+        #[arg(long)]
+        fast: bool,
+    }
+
+    fn operator() -> Operator {
+        Operator { flags: Flags::augment_args, ..Operator::builder("hello", "1") }
+    }
+
+    fn parsed(line: &str) -> Result<ArgMatches, clap::Error> {
+        parse(&operator(), line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn flags_of_the_operator_stand_before_or_after_the_verb() {
+        for line in ["hello --mode two crds", "hello crds --mode=two", "hello run --mode two --leader-elect false"] {
+            let flags = Flags::from_arg_matches(&parsed(line).unwrap()).unwrap();
+            assert_eq!(flags, Flags { mode: "two".to_owned(), fast: false }, "{line}");
+        }
+    }
+
+    #[test]
+    fn only_flags_that_are_given_are_handed_on() {
+        let given = |line: &str| given_flags(&operator(), &parsed(line).unwrap());
+        assert_eq!(given("hello manifests --namespace system"), [""; 0]);
+        assert_eq!(given("hello manifests --fast --mode two --image a"), ["--mode=two", "--fast"]);
+        assert_eq!(given("hello --mode one manifests"), ["--mode=one"]);
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_in_one_line_with_the_possible_ones() {
+        let line = first_paragraph(&parsed("hello run --mode three").unwrap_err());
+        assert_eq!(line, "error: invalid value 'three' for '--mode <MODE>' [possible values: one, two]");
+    }
 }

@@ -8,13 +8,14 @@ mod observed;
 mod plan;
 mod status;
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use operator_sdk::{
     Result, Watch,
     plan::{Declared, Plan, Planner, Results},
     reconcile::Context,
 };
 
+pub(crate) use self::observe::waits_for;
 pub use self::{
     observed::{Observed, Set},
     plan::Step,
@@ -25,12 +26,13 @@ use crate::api::{Api, Form};
 #[derive(Debug)]
 pub struct DeploymentPlanner<A: Api> {
     replica_sets: Watch<A::ReplicaSet>,
+    pods: Watch<Pod>,
 }
 
 impl<A: Api> DeploymentPlanner<A> {
-    /// A planner that reads ReplicaSets from this cache.
-    pub fn new(replica_sets: Watch<A::ReplicaSet>) -> Self {
-        Self { replica_sets }
+    /// A planner that reads from these caches.
+    pub fn new(replica_sets: Watch<A::ReplicaSet>, pods: Watch<Pod>) -> Self {
+        Self { replica_sets, pods }
     }
 }
 
@@ -42,7 +44,7 @@ impl<A: Api> Planner for DeploymentPlanner<A> {
     type Status = <A::Deployment as Form<Deployment>>::Status;
 
     async fn observe(&self, context: &Context<A::Deployment>) -> Result<Observed> {
-        observe::observe::<A>(context, &self.replica_sets)
+        observe::observe::<A>(context, &self.replica_sets, &self.pods)
     }
 
     fn plan(&self, observed: &Observed) -> Plan<Step> {
@@ -57,7 +59,7 @@ impl<A: Api> Planner for DeploymentPlanner<A> {
         plan::permissions::<A>()
     }
 
-    fn status(&self, observed: &Observed, _: &Plan<Step>, results: &Results<Step, ()>) -> Self::Status {
-        A::Deployment::report(&observed.spec.selector, status::status(observed, results))
+    fn status(&self, observed: &Observed, plan: &Plan<Step>, results: &Results<Step, ()>) -> Self::Status {
+        A::Deployment::report(&observed.spec.selector, status::status(observed, plan, results))
     }
 }

@@ -2,25 +2,45 @@
 
 use std::process::ExitCode;
 
+use clap::ValueEnum;
 use deployment_lite::{
-    api::{Lite, LiteDeployment, LiteReplicaSet},
-    deployment::DeploymentPlanner,
-    replica_set::ReplicaSetPlanner,
+    api::{BuiltIn, Lite, LiteDeployment, LiteReplicaSet},
+    controllers,
 };
-use k8s_openapi::api::core::v1::Pod;
-use operator_sdk::{Controller, Operator};
+use operator_sdk::Operator;
+
+#[derive(clap::Args)]
+struct Flags {
+    /// The kinds to drive
+    #[arg(long, value_enum, default_value = "lite")]
+    api: Kinds,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Kinds {
+    /// LiteDeployments and LiteReplicaSets, safe beside the built-in kinds
+    Lite,
+    /// Deployments and ReplicaSets, in a cluster whose own controllers of them are off
+    Builtin,
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let mut operator = Operator::builder("deployment-lite", env!("CARGO_PKG_VERSION"));
-    operator.installs::<LiteDeployment>();
-    operator.installs::<LiteReplicaSet>();
-    let deployments = operator.watch::<LiteDeployment>();
-    let replica_sets = operator.watch::<LiteReplicaSet>();
-    let pods = operator.watch::<Pod>();
-    let planner = DeploymentPlanner::<Lite>::new(replica_sets.clone());
-    operator.controller(Controller::planner(planner, &deployments).owns(&replica_sets));
-    let planner = ReplicaSetPlanner::<Lite>::new(pods.clone());
-    operator.controller(Controller::planner(planner, &replica_sets).owns(&pods));
+    let Flags { api } = match operator.flags() {
+        Ok(flags) => flags,
+        Err(code) => return code,
+    };
+    match api {
+        Kinds::Lite => {
+            operator.installs::<LiteDeployment>();
+            operator.installs::<LiteReplicaSet>();
+            controllers::add::<Lite>(&mut operator);
+        }
+        Kinds::Builtin => {
+            operator.runs_on_control_plane();
+            controllers::add::<BuiltIn>(&mut operator);
+        }
+    }
     operator.run().await
 }

@@ -8,8 +8,6 @@ mod observed;
 mod plan;
 mod status;
 
-use std::marker::PhantomData;
-
 use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
 use operator_sdk::{
     Result, Watch,
@@ -17,21 +15,21 @@ use operator_sdk::{
     reconcile::Context,
 };
 
-pub(crate) use self::status::REPLICA_FAILURE;
 pub use self::{observed::Observed, plan::Step};
+pub(crate) use self::{observed::has_ended, status::REPLICA_FAILURE};
 use crate::api::{Api, Form};
 
 /// Reconciles ReplicaSets of either form.
 #[derive(Debug)]
 pub struct ReplicaSetPlanner<A: Api> {
+    replica_sets: Watch<A::ReplicaSet>,
     pods: Watch<Pod>,
-    api: PhantomData<A>,
 }
 
 impl<A: Api> ReplicaSetPlanner<A> {
-    /// A planner that reads pods from this cache.
-    pub fn new(pods: Watch<Pod>) -> Self {
-        Self { pods, api: PhantomData }
+    /// A planner that reads from these caches.
+    pub fn new(replica_sets: Watch<A::ReplicaSet>, pods: Watch<Pod>) -> Self {
+        Self { replica_sets, pods }
     }
 }
 
@@ -43,7 +41,7 @@ impl<A: Api> Planner for ReplicaSetPlanner<A> {
     type Status = <A::ReplicaSet as Form<ReplicaSet>>::Status;
 
     async fn observe(&self, context: &Context<A::ReplicaSet>) -> Result<Observed> {
-        observe::observe::<A>(context, &self.pods)
+        observe::observe::<A>(context, &self.replica_sets, &self.pods)
     }
 
     fn plan(&self, observed: &Observed) -> Plan<Step> {
@@ -55,10 +53,10 @@ impl<A: Api> Planner for ReplicaSetPlanner<A> {
     }
 
     fn permissions(&self) -> Declared {
-        plan::permissions()
+        plan::permissions::<A>()
     }
 
-    fn status(&self, observed: &Observed, _: &Plan<Step>, results: &Results<Step, ()>) -> Self::Status {
-        A::ReplicaSet::report(&observed.spec.selector, status::status(observed, results))
+    fn status(&self, observed: &Observed, plan: &Plan<Step>, results: &Results<Step, ()>) -> Self::Status {
+        A::ReplicaSet::report(&observed.spec.selector, status::status(observed, plan, results))
     }
 }

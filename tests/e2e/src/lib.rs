@@ -13,6 +13,7 @@
     reason = "tests act as a user beside the operators: they read the clock and write objects directly"
 )]
 
+pub mod audit;
 pub mod chaos;
 pub mod cluster;
 pub mod command;
@@ -21,9 +22,11 @@ pub mod lite_deployment;
 pub mod machine;
 pub mod namespace;
 pub mod node;
+pub mod operator;
 pub mod pod;
 pub mod reach;
 pub mod requests;
 pub mod rollout;
+pub mod slow_rollout;
 pub mod wait;
 pub mod xtask;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use kube::Api;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 
@@ -101,6 +101,24 @@ pub async fn wait_complete(cluster: &Cluster, namespace: &str, name: &str, limit
         let status = &object.data["status"];
         let done = is_complete(&object.data["spec"], status, generation);
         Ok(Seen::when(done, format!("generation {generation}, status {status}")))
+    })
+    .await
+}
+
+/// Waits until a namespace has so many LiteDeployments and all of them are complete.
+///
+/// # Errors
+/// They are not within `limit`.
+pub async fn wait_all_complete(cluster: &Cluster, namespace: &str, count: usize, limit: Duration) -> Result<()> {
+    let objects = api(cluster, namespace);
+    wait::until(&format!("{count} LiteDeployments to be rolled out"), limit, async || {
+        let list = objects.list(&ListParams::default()).await?;
+        let complete = list.items.iter().filter(|object| {
+            let generation = object.metadata.generation.unwrap_or_default();
+            is_complete(&object.data["spec"], &object.data["status"], generation)
+        });
+        let complete = complete.count();
+        Ok(Seen::when(complete == count && list.items.len() == count, format!("{complete} are")))
     })
     .await
 }

@@ -54,7 +54,7 @@ pub async fn with_namespace(purpose: &str, body: impl AsyncFnOnce(Cluster, Strin
 }
 
 async fn print_content(cluster: &Cluster, namespace: &str) {
-    for kinds in ["pods,services,endpointslices", "ldeploy,lrs,deployments,replicasets", "events"] {
+    for kinds in ["pods,services,endpointslices", "ldeploy,lrs", "deployments,replicasets", "events"] {
         match cluster.run_kubectl(&["-n", namespace, "get", kinds, "-o", "wide", "--ignore-not-found"]).await {
             Ok(text) => eprintln!("--- {kinds} of {namespace}\n{text}"),
             Err(error) => eprintln!("--- {kinds} of {namespace}: {error:#}"),

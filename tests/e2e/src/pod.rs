@@ -140,6 +140,13 @@ pub fn is_terminating(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_some()
 }
 
+/// How often its first container was started again.
+#[must_use]
+pub fn restarts(pod: &Pod) -> i32 {
+    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
+    statuses.and_then(|all| all.first()).map_or(0, |container| container.restart_count)
+}
+
 /// The node a pod runs on, or nothing while it has none.
 #[must_use]
 pub fn node(pod: &Pod) -> &str {

@@ -21,6 +21,10 @@ const WATCH_SECONDS: u32 = 290;
 /// How long a watch may take to deliver what happened before it is stopped.
 const SETTLE: Duration = Duration::from_secs(1);
 
+/// How long an API server may be away.
+const RELIST_LIMIT: Duration = Duration::from_secs(120);
+const RELIST_INTERVAL: Duration = Duration::from_millis(100);
+
 /// What a rollout looked like from its first event to its last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -30,6 +34,8 @@ pub struct Record {
     pub most_running: usize,
     /// How many events were seen.
     pub events: usize,
+    /// How often the watch broke off and a new list took its place: what lay between was not seen.
+    pub gaps: usize,
     pods: BTreeMap<String, State>,
 }
 
@@ -43,9 +49,9 @@ impl Record {
     /// Starts from the pods that are there.
     #[must_use]
     pub fn new<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Self {
-        let pods = pods.into_iter().map(|pod| (uid(pod), State::of(pod))).collect();
-        let mut record = Self { fewest_ready: usize::MAX, most_running: 0, events: 0, pods };
-        record.judge();
+        let mut record =
+            Self { fewest_ready: usize::MAX, most_running: 0, events: 0, gaps: 0, pods: BTreeMap::default() };
+        record.listed(pods);
         record
     }
 
@@ -59,6 +65,11 @@ impl Record {
     #[must_use]
     pub fn ready(&self) -> usize {
         self.pods.values().filter(|state| state.is_ready && !state.is_terminating).count()
+    }
+
+    fn listed<'a>(&mut self, pods: impl IntoIterator<Item = &'a Pod>) {
+        self.pods = pods.into_iter().map(|pod| (uid(pod), State::of(pod))).collect();
+        self.judge();
     }
 
     fn changed(&mut self, pod: &Pod) {
@@ -89,7 +100,7 @@ fn uid(pod: &Pod) -> String {
     pod.metadata.uid.clone().unwrap_or_default()
 }
 
-/// A running observer. It fails, rather than miss an event, when its watch breaks off and cannot be resumed.
+/// A running observer. When its watch breaks off it begins anew, and the record tells of the gap.
 pub struct Observer {
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<Record>>,
@@ -101,20 +112,25 @@ impl Observer {
     /// # Errors
     /// The API server does not answer.
     pub async fn start(cluster: &Cluster, namespace: &str, selector: &str) -> Result<Self> {
-        let pods = pod::pods(cluster, namespace);
-        let list = pods.list(&ListParams::default().labels(selector)).await?;
-        let version = list.metadata.resource_version.context("a list without a resource version")?;
-        let record = Record::new(&list.items);
         let (stop, stopped) = oneshot::channel();
-        let parameters = WatchParams::default().labels(selector).timeout(WATCH_SECONDS);
-        let task = tokio::spawn(observe(pods, parameters, version, record, stopped));
+        let mut watched = Watched {
+            pods: pod::pods(cluster, namespace),
+            selector: selector.to_owned(),
+            version: String::new(),
+            record: Record::new(&[]),
+            stopped,
+            is_stopping: false,
+        };
+        let pods = watched.list().await?;
+        watched.record = Record::new(&pods);
+        let task = tokio::spawn(watched.observe());
         Ok(Self { stop, task })
     }
 
     /// Ends the watch; gives what it saw.
     ///
     /// # Errors
-    /// It had broken off.
+    /// It had broken off, and could not begin anew.
     pub async fn finish(self) -> Result<Record> {
         // The receiver is gone only if the watch failed, which the task's own result tells better.
         let _ = self.stop.send(());
@@ -122,44 +138,75 @@ impl Observer {
     }
 }
 
-async fn observe(
+/// The pods that are observed, and how far.
+struct Watched {
     pods: Api<Pod>,
-    parameters: WatchParams,
-    mut version: String,
-    mut record: Record,
-    mut stopped: oneshot::Receiver<()>,
-) -> Result<Record> {
-    let mut is_stopping = false;
-    loop {
-        let mut events = pods.watch(&parameters, &version).await?.boxed();
+    selector: String,
+    version: String,
+    record: Record,
+    stopped: oneshot::Receiver<()>,
+    is_stopping: bool,
+}
+
+impl Watched {
+    async fn list(&mut self) -> Result<Vec<Pod>> {
+        let list = self.pods.list(&ListParams::default().labels(&self.selector)).await?;
+        self.version = list.metadata.resource_version.context("a list without a resource version")?;
+        Ok(list.items)
+    }
+
+    async fn list_again(&mut self) -> Vec<Pod> {
         loop {
-            let next = if is_stopping {
-                // Everything that happened before the stop is delivered first; a quiet second is the end of it.
-                match tokio::time::timeout(SETTLE, events.try_next()).await {
-                    Ok(next) => next?,
-                    Err(_) => return Ok(record),
+            match self.list().await {
+                Ok(pods) => return pods,
+                Err(_) => tokio::time::sleep(RELIST_INTERVAL).await,
+            }
+        }
+    }
+
+    async fn observe(mut self) -> Result<Record> {
+        while let Err(error) = self.follow().await {
+            eprintln!("the watch of the rollout broke off: {error:#}");
+            let pods = tokio::time::timeout(RELIST_LIMIT, self.list_again());
+            let pods = pods.await.context("the API server did not come back")?;
+            self.record.gaps += 1;
+            self.record.listed(&pods);
+        }
+        Ok(self.record)
+    }
+
+    /// Keeps what it sees until it is told to stop.
+    async fn follow(&mut self) -> Result<()> {
+        let parameters = WatchParams::default().labels(&self.selector).timeout(WATCH_SECONDS);
+        loop {
+            let mut events = self.pods.watch(&parameters, &self.version).await?.boxed();
+            loop {
+                let next = if self.is_stopping {
+                    // Everything that happened before the stop is delivered first; a quiet second is the end of it.
+                    match tokio::time::timeout(SETTLE, events.try_next()).await {
+                        Ok(next) => next?,
+                        Err(_) => return Ok(()),
+                    }
+                } else {
+                    tokio::select! {
+                        next = events.try_next() => next?,
+                        _ = &mut self.stopped => { self.is_stopping = true; continue }
+                    }
+                };
+                match next {
+                    Some(WatchEvent::Added(pod) | WatchEvent::Modified(pod)) => {
+                        self.record.changed(&pod);
+                        self.version = pod.metadata.resource_version.unwrap_or_default();
+                    }
+                    Some(WatchEvent::Deleted(pod)) => {
+                        self.record.deleted(&pod);
+                        self.version = pod.metadata.resource_version.unwrap_or_default();
+                    }
+                    Some(WatchEvent::Bookmark(bookmark)) => self.version = bookmark.metadata.resource_version,
+                    Some(WatchEvent::Error(error)) => bail!("{error:?}"),
+                    // The server ended the watch; it goes on from the last version without a gap.
+                    None => break,
                 }
-            } else {
-                tokio::select! {
-                    next = events.try_next() => next?,
-                    _ = &mut stopped => { is_stopping = true; continue }
-                }
-            };
-            match next {
-                Some(WatchEvent::Added(pod) | WatchEvent::Modified(pod)) => {
-                    version = pod.metadata.resource_version.clone().unwrap_or(version);
-                    record.changed(&pod);
-                }
-                Some(WatchEvent::Deleted(pod)) => {
-                    version = pod.metadata.resource_version.clone().unwrap_or(version);
-                    record.deleted(&pod);
-                }
-                Some(WatchEvent::Bookmark(bookmark)) => version = bookmark.metadata.resource_version,
-                Some(WatchEvent::Error(error)) => {
-                    bail!("the watch of the rollout broke off, so events may be missing: {error:?}")
-                }
-                // The server ended the watch; it goes on from the last version without a gap.
-                None => break,
             }
         }
     }
@@ -188,6 +235,13 @@ mod tests {
         record.changed(&pod("a", false, false));
         record.changed(&pod("a", true, false));
         assert_eq!((record.fewest_ready, record.ready(), record.events), (1, 2, 2));
+    }
+
+    #[test]
+    fn a_new_list_takes_the_place_of_what_was_known() {
+        let mut record = Record::new(&[pod("a", true, false), pod("b", true, false)]);
+        record.listed(&[pod("c", true, false)]);
+        assert_eq!((record.running(), record.fewest_ready, record.most_running), (1, 1, 2));
     }
 
     #[test]

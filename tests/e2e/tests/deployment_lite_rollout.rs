@@ -125,6 +125,7 @@ async fn a_rolling_update_of_ten_replicas_under_load_fails_no_request_and_keeps_
             sums.sent as f64 / sums.seconds
         );
         ensure!(record.events > 20, "the watch saw only {} events, so it shows nothing", record.events);
+        ensure!(record.gaps == 0, "the watch broke off {} times, so it may have missed something", record.gaps);
         ensure!(record.fewest_ready >= 8, "at some moment only {} pods were ready", record.fewest_ready);
         ensure!(record.most_running <= 13, "at some moment {} pods were not terminating", record.most_running);
         let pods = pod::list(&cluster, &namespace, "app=web").await?;

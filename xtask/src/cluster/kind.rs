@@ -8,10 +8,10 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::docker::Docker;
-use super::line;
 use super::record::Record;
+use super::{audit, line};
 use crate::tools::ToolBox;
-use crate::{paths, process};
+use crate::{digest, paths, process};
 
 const CREATE_LIMIT: Duration = Duration::from_secs(10 * 60);
 /// The range all pods' addresses come from.
@@ -24,7 +24,9 @@ const NODE_GRACE_SECONDS: u32 = 20;
 pub fn create(record: &Record, docker: &Docker, tools: &ToolBox) -> Result<()> {
     let folder = paths::cluster(&record.name)?;
     let config = folder.join("kind.json");
-    let text = serde_json::to_string_pretty(&configuration(record)).context("failed to describe the cluster")?;
+    let policy = audit::write_policy(&folder)?;
+    let text =
+        serde_json::to_string_pretty(&configuration(record, &policy)).context("failed to describe the cluster")?;
     std::fs::write(&config, text).with_context(|| format!("failed to write {}", config.display()))?;
     let mut command = process::bound(tools.path("kind")?);
     docker.choose_for(&mut command);
@@ -52,9 +54,15 @@ pub fn export_logs(record: &Record, docker: &Docker, tools: &ToolBox, folder: &P
     process::output("collect the nodes' logs", &mut command, Duration::from_secs(180)).map(drop)
 }
 
+/// Tells whether a cluster was made as one of the same record would be made now.
+pub fn configuration_digest(record: &Record) -> String {
+    let parts = [configuration(record, Path::new("")), audit::policy()].map(|part| part.to_string());
+    digest::short(&[parts[0].as_bytes(), parts[1].as_bytes()])
+}
+
 /// kind's configuration; JSON is YAML.
-fn configuration(record: &Record) -> Value {
-    let mut nodes = vec![json!({"role": "control-plane"})];
+fn configuration(record: &Record, audit_policy: &Path) -> Value {
+    let mut nodes = vec![json!({"role": "control-plane", "extraMounts": [audit::mount(audit_policy)]})];
     nodes.extend((0..record.workers).map(|_| json!({"role": "worker"})));
     json!({
         "kind": "Cluster",
@@ -80,7 +88,11 @@ fn patches(controllers_off: bool) -> Vec<Value> {
         arguments.push(json!({"name": "controllers", "value": controllers}));
     }
     vec![
-        json!({"kind": "ClusterConfiguration", "controllerManager": {"extraArgs": arguments}}),
+        json!({
+            "kind": "ClusterConfiguration",
+            "apiServer": audit::api_server(),
+            "controllerManager": {"extraArgs": arguments},
+        }),
         // Without it a kubelet refuses to start where the machine still has cgroups of version 1.
         json!({"kind": "KubeletConfiguration", "failCgroupV1": false}),
     ]
@@ -101,13 +113,14 @@ mod tests {
             subnet: "10.201.0.0/24".into(),
             workers: 3,
             controllers_off,
+            configuration: String::new(),
             nodes: Vec::new(),
         }
     }
 
     #[test]
     fn one_control_plane_and_the_workers_asked_for() {
-        let configuration = configuration(&record(false));
+        let configuration = configuration(&record(false), Path::new("/policy"));
         let roles: Vec<&str> =
             configuration["nodes"].as_array().expect("nodes").iter().filter_map(|n| n["role"].as_str()).collect();
         assert_eq!(roles, ["control-plane", "worker", "worker", "worker"]);
@@ -116,8 +129,9 @@ mod tests {
 
     #[test]
     fn controllers_are_left_out_only_when_asked() {
-        assert!(!configuration(&record(false)).to_string().contains("deployment-controller"));
-        let off = configuration(&record(true)).to_string();
+        let text = |controllers_off| configuration(&record(controllers_off), Path::new("/policy")).to_string();
+        assert!(!text(false).contains("deployment-controller"));
+        let off = text(true);
         assert!(off.contains("-deployment-controller,-replicaset-controller"), "{off}");
     }
 }

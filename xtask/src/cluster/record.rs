@@ -29,6 +29,9 @@ pub struct Record {
     pub workers: u32,
     /// Whether Deployments and ReplicaSets are left to an operator.
     pub controllers_off: bool,
+    /// The digest of what kind was asked for; empty in records of versions that kept none.
+    #[serde(default)]
+    pub configuration: String,
     /// The nodes, control plane first.
     pub nodes: Vec<Node>,
 }

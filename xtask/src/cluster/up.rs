@@ -91,6 +91,7 @@ fn note_start(name: &str) -> Result<()> {
         subnet: String::new(),
         workers: 0,
         controllers_off: false,
+        configuration: String::new(),
         nodes: Vec::new(),
     };
     record.write()
@@ -111,8 +112,10 @@ fn create(options: &UpOptions, docker: &Docker, is_private: bool, image: String)
         network,
         workers: options.workers,
         controllers_off: options.controllers_off,
+        configuration: String::new(),
         nodes: Vec::new(),
     };
+    record.configuration = kind::configuration_digest(&record);
     record.write()?;
     kind::create(&record, docker, &tools)?;
     step.done();
@@ -141,6 +144,13 @@ fn revive(record: Record, options: &UpOptions) -> Result<Cluster> {
             record.name,
             record.workers,
             if record.controllers_off { "off" } else { "on" },
+            line(&record.name, "cluster", "down"),
+        );
+    }
+    if record.configuration != kind::configuration_digest(&record) {
+        bail!(
+            "the cluster {} was set up by another version of this program: take it down first with `{}`",
+            record.name,
             line(&record.name, "cluster", "down"),
         );
     }

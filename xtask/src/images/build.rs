@@ -25,8 +25,9 @@ pub fn static_programs() -> Result<Vec<Program>> {
         OPERATORS.iter().flat_map(|operator| ["--package", operator, "--bin", operator]).collect();
     packages.extend(["--package", "e2e", "--bin", "request_counter"]);
     let log = paths::logs()?.join("images.log");
-    let report = paths::logs()?.join("images.json");
-    // Written to a file of its own: Cargo's report on standard output, its words for people on standard error.
+    // A file of this process: another workspace may be building its images at the same time.
+    let report = paths::logs()?.join(format!("images-{}.json", std::process::id()));
+    // Cargo's report on standard output goes there, its words for people on standard error to the log.
     let script = r#"report="$1"; shift; exec "$@" > "$report""#;
     let mut build = Command::new("sh");
     build
@@ -41,9 +42,11 @@ pub fn static_programs() -> Result<Vec<Program>> {
     for variable in ["CARGO_MANIFEST_DIR", "CARGO_ENCODED_RUSTFLAGS"] {
         build.env_remove(variable);
     }
-    process::run("build the static binaries", &mut build, &log, LIMIT)?;
-    let report = std::fs::read_to_string(&report).context("failed to read Cargo's report")?;
-    Ok(programs(&report))
+    let built = process::run("build the static binaries", &mut build, &log, LIMIT);
+    let text = std::fs::read_to_string(&report).context("failed to read Cargo's report");
+    let _ = std::fs::remove_file(&report);
+    built?;
+    Ok(programs(&text?))
 }
 
 /// One of the programs, by name.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::document;
+use super::Installation;
+use super::document::{self, Document};
 use crate::cluster::Cluster;
-use crate::images::Operator;
+use crate::images::{Images, Operator};
 use crate::{process, progress};
 
 const QUICK: Duration = Duration::from_secs(30);
@@ -15,32 +16,48 @@ const APPLY_LIMIT: Duration = Duration::from_secs(60);
 /// Two replicas start one after the other on a busy machine.
 const READY_LIMIT: Duration = Duration::from_secs(180);
 
+/// The kinds that an operator's pods come from.
+const WORKLOADS: [&str; 2] = ["Deployment", "DaemonSet"];
+
 /// The namespace of the operators.
 pub const NAMESPACE: &str = "operator-lite-system";
 
 /// Applies CRDs and manifests and waits until every replica is ready.
-pub fn operator(cluster: &Cluster, operator: &Operator) -> Result<()> {
-    let step = progress::step(format!("installing {}", operator.name));
-    let crds = document::split(&print(operator, &["crds"])?);
-    apply(cluster, &format!("apply the CRDs of {}", operator.name), &super::join(&crds))?;
-    for crd in &crds {
-        let name = crd.name().with_context(|| format!("{} crds printed a document without a name", operator.name))?;
+pub fn operator(cluster: &Cluster, installation: &Installation, images: &Images) -> Result<()> {
+    let operator = images.operator(installation.operator)?;
+    let name = operator.name;
+    let step = progress::step(format!("installing {name} {}", installation.flags.join(" ")).trim_end());
+    let crds = document::split(&print(operator, "crds", installation.flags)?);
+    apply_crds(cluster, name, &crds)?;
+    let arguments = [&["--image", &operator.image], installation.flags].concat();
+    let manifests = print(operator, "manifests", &arguments)?;
+    apply(cluster, &format!("apply the manifests of {name}"), &manifests)?;
+    step.detail("waiting for its replicas");
+    let kinds = document::split(&manifests);
+    let kind = kinds.iter().filter_map(Document::kind).find(|kind| WORKLOADS.contains(kind));
+    let workload = format!("{}/{name}", kind.with_context(|| format!("{name} manifests printed no workload"))?);
+    let mut rollout = cluster.kubectl();
+    let timeout = format!("--timeout={}s", READY_LIMIT.as_secs());
+    rollout.args(["--namespace", NAMESPACE, "rollout", "status", &timeout, &workload]);
+    process::output(&format!("start {name}"), &mut rollout, READY_LIMIT + QUICK).with_context(|| {
+        let describe = cluster.line("kubectl", &format!("-n {NAMESPACE} describe pods"));
+        format!("see why by `{describe}` and `… logs {workload}`")
+    })?;
+    step.done_with(&operator.image);
+    Ok(())
+}
+
+fn apply_crds(cluster: &Cluster, operator: &str, crds: &[Document]) -> Result<()> {
+    if crds.is_empty() {
+        return Ok(());
+    }
+    apply(cluster, &format!("apply the CRDs of {operator}"), &super::join(crds))?;
+    for crd in crds {
+        let name = crd.name().with_context(|| format!("{operator} crds printed a document without a name"))?;
         let mut wait = cluster.kubectl();
         wait.args(["wait", "--for=condition=Established", "--timeout=60s", &format!("crd/{name}")]);
         process::output(&format!("wait for CRD {name} to be established"), &mut wait, APPLY_LIMIT + QUICK)?;
     }
-    let manifests = print(operator, &["manifests", "--image", &operator.image])?;
-    apply(cluster, &format!("apply the manifests of {}", operator.name), &manifests)?;
-    step.detail("waiting for its replicas");
-    let mut rollout = cluster.kubectl();
-    let timeout = format!("--timeout={}s", READY_LIMIT.as_secs());
-    rollout.args(["--namespace", NAMESPACE, "rollout", "status", &timeout, &format!("deployment/{}", operator.name)]);
-    process::output(&format!("start {}", operator.name), &mut rollout, READY_LIMIT + QUICK).with_context(|| {
-        let name = operator.name;
-        let describe = cluster.line("kubectl", &format!("-n {NAMESPACE} describe pods"));
-        format!("see why by `{describe}` and `… logs deployment/{name}`")
-    })?;
-    step.done_with(&operator.image);
     Ok(())
 }
 
@@ -52,8 +69,8 @@ pub fn apply(cluster: &Cluster, what: &str, yaml: &str) -> Result<()> {
     Ok(())
 }
 
-fn print(operator: &Operator, verb: &[&str]) -> Result<String> {
+fn print(operator: &Operator, verb: &str, flags: &[&str]) -> Result<String> {
     let mut command = Command::new(&operator.program);
-    command.args(verb);
-    process::output(&format!("run `{} {}`", operator.name, verb.join(" ")), &mut command, QUICK)
+    command.arg(verb).args(flags);
+    process::output(&format!("run `{} {verb} {}`", operator.name, flags.join(" ")), &mut command, QUICK)
 }

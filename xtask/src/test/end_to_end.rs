@@ -20,17 +20,24 @@ const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 const TEST_LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// Files of tests on the cluster, the harmless ones first.
-const ON_CLUSTER: [&str; 9] = [
+const ON_CLUSTER: [&str; 13] = [
     "cluster_network",
     "cluster_access",
     "cluster_storage",
     "deployment_lite_bad_input",
+    "deployment_lite_kubectl",
     "deployment_lite_rollout",
     "deployment_lite_hands",
     "deployment_lite_leader",
+    "deployment_lite_pause",
+    "deployment_lite_api_server",
+    "deployment_lite_idle",
     "cluster_node_failure",
     "cluster_without_controllers",
 ];
+
+/// The file of tests on a cluster whose Deployments and ReplicaSets are left to deployment-lite.
+const WITHOUT_CONTROLLERS: &str = "deployment_lite_builtin";
 
 /// Files of tests that make clusters of their own; the first uses the Docker daemon of the one that is up.
 const OF_OWN_CLUSTERS: [&str; 2] = ["cluster_situations", "cluster_lifecycle"];
@@ -40,24 +47,22 @@ const CONFORMANCE: &str = "conformance";
 
 /// Runs the tier.
 pub fn run(steps: &mut Steps, arguments: &Arguments) {
-    let is_wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
-    let unknown = arguments.only.iter().filter(|only| {
-        !ON_CLUSTER.contains(&only.as_str()) && !OF_OWN_CLUSTERS.contains(&only.as_str()) && *only != CONFORMANCE
-    });
-    for name in unknown {
-        steps.fail(name, &format!("there is no such file in tests/e2e/tests; there are {}", ON_CLUSTER.join(", ")));
+    let is_wanted = |name: &str| is_wanted(arguments, name);
+    let files = [&ON_CLUSTER[..], &[WITHOUT_CONTROLLERS], &OF_OWN_CLUSTERS, &[CONFORMANCE]].concat();
+    for name in arguments.only.iter().filter(|only| !files.contains(&only.as_str())) {
+        steps.fail(name, &format!("there is no such file in tests/e2e/tests; there are {}", files.join(", ")));
     }
     if !Docker::of_user().answers() && !rustix::process::geteuid().is_root() {
         return steps.skip("everything on a cluster", "it needs Docker, or root on Debian: sudo -E cargo xtask test");
     }
     let was_up = Cluster::open(cluster::DEFAULT_NAME).is_ok();
     let Some(cluster) = steps.check("cluster up", || cluster::up(&UpOptions::default())) else { return };
-    let prepared = steps.check("images and operators", || prepare(&cluster));
-    let environment = match prepared.map(|images| Environment::of(&cluster, &images)) {
-        Some(Ok(environment)) => environment,
-        Some(Err(error)) => return steps.fail("the tests' environment", &format!("{error:#}")),
-        None => return,
-    };
+    let prepared = steps.check("images and operators", || {
+        let images = images::prepare(&cluster)?;
+        manifests::install::operator(&cluster, &manifests::DEPLOYMENT_LITE, &images)?;
+        Ok((Environment::of(&cluster, &images)?, images))
+    });
+    let Some((environment, images)) = prepared else { return };
     let mut build = cargo_test(&["--no-run"]);
     steps.command("building the tests", &mut build, BUILD_LIMIT);
     for name in ON_CLUSTER.into_iter().filter(|name| is_wanted(name)) {
@@ -65,6 +70,9 @@ pub fn run(steps: &mut Steps, arguments: &Arguments) {
     }
     if is_wanted(CONFORMANCE) {
         steps.check("upstream's suite with upstream's controllers", || conformance::control(&cluster));
+    }
+    if is_wanted(WITHOUT_CONTROLLERS) || is_wanted(CONFORMANCE) {
+        without_controllers(steps, arguments, &images);
     }
     let [situations, lifecycle] = OF_OWN_CLUSTERS;
     if is_wanted(situations) {
@@ -78,12 +86,31 @@ pub fn run(steps: &mut Steps, arguments: &Arguments) {
     }
 }
 
-fn prepare(cluster: &Cluster) -> Result<Images> {
-    let images = images::prepare(cluster)?;
-    for name in images::OPERATORS {
-        manifests::install::operator(cluster, images.operator(name)?)?;
+fn is_wanted(arguments: &Arguments, name: &str) -> bool {
+    arguments.only.is_empty() || arguments.only.iter().any(|only| only == name)
+}
+
+/// What deployment-lite does in the place of the built-in controllers, in a cluster of its own.
+fn without_controllers(steps: &mut Steps, arguments: &Arguments, images: &Images) {
+    let options = conformance::builtin_cluster();
+    let was_up = Cluster::open(&options.name).is_ok();
+    let taken_over = steps.check("cluster in the hands of deployment-lite", || {
+        let cluster = cluster::up(&options)?;
+        images::load(&cluster, images)?;
+        conformance::take_over(&cluster, images)?;
+        Ok((Environment::of(&cluster, images)?, cluster))
+    });
+    if let Some((environment, cluster)) = taken_over {
+        if is_wanted(arguments, WITHOUT_CONTROLLERS) {
+            steps.tests(WITHOUT_CONTROLLERS, &mut environment.test(WITHOUT_CONTROLLERS, arguments), TEST_LIMIT);
+        }
+        if is_wanted(arguments, CONFORMANCE) {
+            steps.check("upstream's suite with deployment-lite", || conformance::ours(&cluster));
+        }
     }
-    Ok(images)
+    if !was_up && !arguments.keep {
+        steps.check("that cluster down", || cluster::down(&options.name, false));
+    }
 }
 
 /// What the tests are told about the cluster.
@@ -95,14 +122,18 @@ impl Environment {
     fn of(cluster: &Cluster, images: &Images) -> Result<Self> {
         let tools: ToolBox = tools::ensure(&[Tool::Kubectl])?;
         let own = std::env::current_exe().context("failed to find this program's own file")?;
-        // A copy: the tests compile parts of the workspace, which may replace the program while they run.
+        // A copy: the tests compile parts of the workspace, which may replace the program while they run. What runs an
+        // earlier copy keeps it.
         let copy = paths::state()?.join("xtask-under-test");
-        std::fs::copy(&own, &copy).with_context(|| format!("failed to copy this program to {}", copy.display()))?;
+        let new = copy.with_extension("new");
+        std::fs::copy(&own, &new)
+            .and_then(|_| std::fs::rename(&new, &copy))
+            .with_context(|| format!("failed to copy this program to {}", copy.display()))?;
         let mut variables = vec![
             ("OPERATOR_LITE_KUBECONFIG".to_owned(), cluster.kubeconfig().into()),
             ("OPERATOR_LITE_KUBECTL".to_owned(), tools.path("kubectl")?.into()),
             ("OPERATOR_LITE_XTASK".to_owned(), copy.into()),
-            ("OPERATOR_LITE_CLUSTER".to_owned(), cluster::DEFAULT_NAME.into()),
+            ("OPERATOR_LITE_CLUSTER".to_owned(), cluster.name().into()),
         ];
         let docker = cluster.docker()?;
         if let Some((_, Some(host))) = docker.get_envs().find(|(name, _)| *name == "DOCKER_HOST") {

@@ -1,6 +1,8 @@
 //! Which part may know which (ARCHITECTURE, "Data flow and dependency direction"), checked from `use` lines and from
 //! `cargo metadata`. It reads lines, not Rust: it shall be small, and it shall fail on what people really write.
 
+mod effect;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -46,8 +48,12 @@ const SDK_LEAVES: [&str; 5] = ["webhook", "admin", "telemetry", "crd", "manifest
 pub fn check() -> Result<()> {
     let root = paths::workspace_root()?;
     let mut broken = dependencies(&metadata(&root)?);
+    let client = root.join("operator-sdk/src/client.rs");
+    let client = std::fs::read_to_string(&client).with_context(|| format!("failed to read {}", client.display()))?;
+    let write_methods = effect::write_methods(&client);
     for file in rust_files(&root.join("operators"))? {
         broken.extend(judge_file(&root, &file, operator_file)?);
+        broken.extend(judge_file(&root, &file, |path, text| effect::judge(path, text, &write_methods))?);
     }
     for file in rust_files(&root.join("operator-sdk/src"))? {
         broken.extend(judge_file(&root, &file, sdk_file)?);
@@ -117,14 +123,11 @@ fn sdk_file(path: &Path, text: &str) -> Vec<String> {
 
 /// The modules of its own crate that a file names, alone or in a group, with line numbers.
 fn own_modules(text: &str) -> Vec<(usize, String)> {
-    let code: Vec<&str> = text.lines().take_while(|line| line.trim() != "#[cfg(test)]").collect();
-    let code: Vec<&str> =
-        code.into_iter().map(|line| if line.trim_start().starts_with("//") { "" } else { line }).collect();
-    let code = code.join("\n");
+    let code = code(text);
     let mut found = Vec::new();
     for (start, word) in code.match_indices("crate::") {
         let rest = &code[start + word.len()..];
-        let number = code[..start].matches('\n').count() + 1;
+        let number = line_number(&code, start);
         let first_word = |text: &str| -> String {
             text.trim_start().chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
         };
@@ -163,6 +166,16 @@ fn layer(module: &str) -> Option<usize> {
         return Some(SDK_LAYERS.len() - 2);
     }
     SDK_LAYERS.iter().position(|modules| modules.contains(&module))
+}
+
+/// A file without its comments and tests; lines keep their numbers.
+fn code(text: &str) -> String {
+    let code = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
+    code.map(|line| if line.trim_start().starts_with("//") { "" } else { line }).collect::<Vec<_>>().join("\n")
+}
+
+fn line_number(code: &str, position: usize) -> usize {
+    code[..position].matches('\n').count() + 1
 }
 
 /// Lines that are neither comments nor in a file's tests, with their numbers.

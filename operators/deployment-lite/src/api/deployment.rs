@@ -4,7 +4,7 @@
 
 use k8s_openapi::{
     api::apps::v1::{Deployment, DeploymentSpec, DeploymentStatus},
-    apimachinery::pkg::apis::meta::v1::LabelSelector,
+    apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
 use kube::CustomResource;
 use operator_sdk::selector;
@@ -59,10 +59,19 @@ pub struct LiteDeploymentStatus {
 impl Form<Deployment> for LiteDeployment {
     type Status = LiteDeploymentStatus;
 
+    /// With those limits of a rolling update that the schema cannot give by default, because they depend on the strategy.
     fn built_in(&self) -> Deployment {
+        let mut spec = self.spec.deployment.clone();
+        let strategy = spec.strategy.get_or_insert_default();
+        if strategy.type_.as_deref() != Some("Recreate") {
+            let limits = strategy.rolling_update.get_or_insert_default();
+            for limit in [&mut limits.max_surge, &mut limits.max_unavailable] {
+                limit.get_or_insert_with(|| IntOrString::String("25%".to_owned()));
+            }
+        }
         Deployment {
             metadata: self.metadata.clone(),
-            spec: self.spec.deployment.clone(),
+            spec,
             status: self.status.as_ref().map(|status| status.deployment.clone()),
         }
     }
@@ -87,7 +96,8 @@ impl Form<Deployment> for Deployment {
         deployment
     }
 
-    /// The API server leaves zeros out, so that a status that has them would never be equal to what was read.
+    /// The API server leaves out zeros (but those of pointers in its own type) and empty lists, so that a status that
+    /// has them would never be equal to what was read.
     fn report(_: &LabelSelector, status: DeploymentStatus) -> DeploymentStatus {
         let without_zero = |number: Option<i32>| number.filter(|number| *number != 0);
         DeploymentStatus {
@@ -97,7 +107,39 @@ impl Form<Deployment> for Deployment {
             unavailable_replicas: without_zero(status.unavailable_replicas),
             updated_replicas: without_zero(status.updated_replicas),
             observed_generation: status.observed_generation.filter(|generation| *generation != 0),
+            conditions: status.conditions.filter(|conditions| !conditions.is_empty()),
             ..status
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn reported(status: serde_json::Value) -> serde_json::Value {
+        let status = serde_json::from_value(status).unwrap();
+        serde_json::to_value(<Deployment as Form<Deployment>>::report(&LabelSelector::default(), status)).unwrap()
+    }
+
+    #[test]
+    fn a_built_in_one_reports_its_zeros_as_the_server_keeps_them() {
+        let zeros = json!({
+            "availableReplicas": 0, "readyReplicas": 0, "replicas": 0, "unavailableReplicas": 0, "updatedReplicas": 0,
+            "terminatingReplicas": 0, "collisionCount": 0, "observedGeneration": 0, "conditions": [],
+        });
+        assert_eq!(reported(zeros), json!({"terminatingReplicas": 0, "collisionCount": 0}));
+    }
+
+    #[test]
+    fn a_built_in_one_reports_all_else_as_it_is() {
+        let status = json!({
+            "availableReplicas": 1, "readyReplicas": 2, "replicas": 3, "unavailableReplicas": 4, "updatedReplicas": 5,
+            "terminatingReplicas": 6, "collisionCount": 7, "observedGeneration": 8,
+            "conditions": [{"type": "Available", "status": "True"}],
+        });
+        assert_eq!(reported(status.clone()), status);
     }
 }

@@ -86,7 +86,8 @@ impl Form<ReplicaSet> for ReplicaSet {
         set
     }
 
-    /// The API server leaves zeros out, so that a status that has them would never be equal to what was read.
+    /// The API server leaves out zeros (but those of `replicas`, and of pointers in its own type) and empty lists, so
+    /// that a status that has them would never be equal to what was read.
     fn report(_: &LabelSelector, status: ReplicaSetStatus) -> ReplicaSetStatus {
         let without_zero = |number: Option<i32>| number.filter(|number| *number != 0);
         ReplicaSetStatus {
@@ -94,7 +95,39 @@ impl Form<ReplicaSet> for ReplicaSet {
             fully_labeled_replicas: without_zero(status.fully_labeled_replicas),
             ready_replicas: without_zero(status.ready_replicas),
             observed_generation: status.observed_generation.filter(|generation| *generation != 0),
+            conditions: status.conditions.filter(|conditions| !conditions.is_empty()),
             ..status
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn reported(status: serde_json::Value) -> serde_json::Value {
+        let status = serde_json::from_value(status).unwrap();
+        serde_json::to_value(<ReplicaSet as Form<ReplicaSet>>::report(&LabelSelector::default(), status)).unwrap()
+    }
+
+    #[test]
+    fn a_built_in_one_reports_its_zeros_as_the_server_keeps_them() {
+        let zeros = json!({
+            "availableReplicas": 0, "fullyLabeledReplicas": 0, "readyReplicas": 0, "replicas": 0,
+            "terminatingReplicas": 0, "observedGeneration": 0, "conditions": [],
+        });
+        assert_eq!(reported(zeros), json!({"replicas": 0, "terminatingReplicas": 0}));
+    }
+
+    #[test]
+    fn a_built_in_one_reports_all_else_as_it_is() {
+        let status = json!({
+            "availableReplicas": 1, "fullyLabeledReplicas": 2, "readyReplicas": 3, "replicas": 4,
+            "terminatingReplicas": 5, "observedGeneration": 6,
+            "conditions": [{"type": "ReplicaFailure", "status": "True"}],
+        });
+        assert_eq!(reported(status.clone()), status);
     }
 }

@@ -17,15 +17,9 @@ const VALUES_MAX: u32 = 32;
 const LABEL_NAME_LENGTH_MAX: u32 = 317;
 const LABEL_VALUE_LENGTH_MAX: u32 = 63;
 
-/// Fields of the built-in kind that nothing here acts on yet.
-const NOT_YET: [&str; 1] = ["paused"];
-
 /// What a LiteDeployment may ask for, with the defaults of the built-in kind (D68, D69).
 pub(super) fn deployment_spec(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = generator.subschema_for::<DeploymentSpec>();
-    for field in NOT_YET {
-        remove(&mut schema, "/properties", field);
-    }
     let described = |text: &str, more: Value| merge(json!({"description": text}), more);
     for (field, description, more) in [
         ("replicas", "How many pods there are to be. Default 1.", json!({"default": 1, "minimum": 0})),
@@ -36,7 +30,15 @@ pub(super) fn deployment_spec(generator: &mut SchemaGenerator) -> Schema {
         ),
         ("minReadySeconds", MIN_READY_SECONDS, json!({"default": 0, "minimum": 0})),
         ("progressDeadlineSeconds", PROGRESS_DEADLINE_SECONDS, json!({"default": 600, "minimum": 0})),
-        ("strategy", "How pods of a former template are replaced.", json!({"default": {}})),
+        ("paused", "While it is true, a change of the template has no effect yet.", json!({})),
+        (
+            "strategy",
+            "How pods of a former template are replaced.",
+            json!({
+                "default": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
+                "x-kubernetes-validations": [strategy_rule()],
+            }),
+        ),
     ] {
         put(&mut schema, &format!("/properties/{field}"), described(description, more));
     }
@@ -45,13 +47,17 @@ pub(super) fn deployment_spec(generator: &mut SchemaGenerator) -> Schema {
     put(
         &mut schema,
         &format!("{strategy}/type"),
-        json!({"default": "RollingUpdate", "enum": ["RollingUpdate"], "description": "`RollingUpdate`: step by step."}),
+        json!({
+            "default": "RollingUpdate",
+            "enum": ["Recreate", "RollingUpdate"],
+            "description": "`RollingUpdate`: step by step. `Recreate`: all former pods go before the first new one comes.",
+        }),
     );
     let limits = "The limits of a rolling update: numbers of pods, or percentages of `replicas`. Not both may be 0.";
     put(
         &mut schema,
         &rolling_update,
-        json!({"default": {}, "description": limits, "x-kubernetes-validations": rolling_update_rules()}),
+        json!({"description": limits, "x-kubernetes-validations": rolling_update_rules()}),
     );
     let surge = "How many pods there may be beyond `replicas`; a percentage is rounded up. Default 25%.";
     let unavailable = "How many of `replicas` may be unavailable; a percentage is rounded down. Default 25%.";
@@ -209,6 +215,15 @@ fn int_or_percentage(generator: &mut SchemaGenerator, pattern: &str, message: &s
     schema
 }
 
+/// Where all pods are recreated there is nothing to limit. `rollingUpdate` has no default, so that it is not there then.
+fn strategy_rule() -> Value {
+    json!({
+        "rule": "!has(self.type) || self.type != 'Recreate' || !has(self.rollingUpdate)",
+        "message": "may not be given when strategy type is Recreate",
+        "fieldPath": ".rollingUpdate",
+    })
+}
+
 /// Not both limits may be 0.
 fn rolling_update_rules() -> Value {
     let is_zero =
@@ -255,12 +270,6 @@ fn workload_rules() -> [Value; 3] {
             "fieldPath": ".template.spec.restartPolicy",
         }),
     ]
-}
-
-fn remove(schema: &mut Schema, pointer: &str, field: &str) {
-    if let Some(target) = schema.pointer_mut(pointer).and_then(Value::as_object_mut) {
-        target.remove(field);
-    }
 }
 
 fn merge(mut base: Value, more: Value) -> Value {

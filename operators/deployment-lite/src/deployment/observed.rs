@@ -11,9 +11,9 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use operator_sdk::plan::Now;
+use operator_sdk::{plan::Now, selector};
 
-/// A Deployment, the ReplicaSets that it controls, and the time.
+/// A Deployment, the ReplicaSets that concern it, and the time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
     /// The Deployment's metadata.
@@ -22,10 +22,34 @@ pub struct Observed {
     pub spec: DeploymentSpec,
     /// What it reported last.
     pub status: DeploymentStatus,
-    /// The ReplicaSets that it controls and that are not being deleted, oldest first (then by name).
+    /// The ReplicaSets that it controls and that its selector matches, oldest first (then by name).
     pub replica_sets: Vec<Set>,
+    /// Those that it controls and that its selector does not match any more.
+    pub lost: Vec<ObjectMeta>,
+    /// Those that nobody controls and that its selector matches.
+    pub orphans: Vec<ObjectMeta>,
+    /// A ReplicaSet or a pod that does not fit its type: nothing can be counted.
+    pub unreadable: Option<String>,
     /// When it was looked at.
     pub now: Now,
+}
+
+/// ReplicaSets as they were collected.
+#[derive(Clone, Debug, Default)]
+pub struct Candidates {
+    /// Those that the Deployment controls.
+    pub owned: Vec<Candidate>,
+    /// Those that nobody controls and that its selector matches.
+    pub orphans: Vec<ObjectMeta>,
+}
+
+/// A ReplicaSet, and whether a container of its pods may run still.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The ReplicaSet.
+    pub set: ReplicaSet,
+    /// True if any of its pods, terminating ones included, has not ended (D38).
+    pub has_running_pods: bool,
 }
 
 /// A ReplicaSet.
@@ -37,21 +61,36 @@ pub struct Set {
     pub spec: ReplicaSetSpec,
     /// What it reported last.
     pub status: ReplicaSetStatus,
+    /// True if any of its pods, terminating ones included, has not ended.
+    pub has_running_pods: bool,
 }
 
 impl Observed {
     /// Sorts what was collected.
-    pub fn new(deployment: Deployment, replica_sets: impl IntoIterator<Item = ReplicaSet>, now: Timestamp) -> Self {
-        let mut replica_sets: Vec<Set> = replica_sets.into_iter().map(Set::from).collect();
-        replica_sets.retain(|set| set.metadata.deletion_timestamp.is_none());
+    pub fn new(deployment: Deployment, candidates: Candidates, now: Timestamp) -> Self {
+        let selector = &deployment.spec.selector;
+        let owned = candidates
+            .owned
+            .into_iter()
+            .map(|candidate| Set { has_running_pods: candidate.has_running_pods, ..Set::from(candidate.set) });
+        let (mut replica_sets, lost): (Vec<Set>, Vec<Set>) =
+            owned.partition(|set| selector::matches(selector, set.metadata.labels.as_ref()));
         replica_sets.sort_by_key(|set| (set.metadata.creation_timestamp.clone(), set.metadata.name.clone()));
         Self {
+            replica_sets,
+            lost: lost.into_iter().map(|set| set.metadata).collect(),
+            orphans: candidates.orphans,
+            unreadable: None,
             metadata: deployment.metadata,
             spec: deployment.spec,
             status: deployment.status.unwrap_or_default(),
-            replica_sets,
             now: Now(now),
         }
+    }
+
+    /// A Deployment one of whose ReplicaSets, or pods, cannot be read.
+    pub fn unreadable(deployment: Deployment, problem: String, now: Timestamp) -> Self {
+        Self { unreadable: Some(problem), ..Self::new(deployment, Candidates::default(), now) }
     }
 
     /// The number of pods asked for; never negative. Default 1.
@@ -64,15 +103,25 @@ impl Observed {
         self.spec.strategy.as_ref()?.rolling_update.as_ref()
     }
 
+    /// True if all pods of a former template are to be gone before there are any of the present one.
+    pub fn is_recreated(&self) -> bool {
+        is_recreated(&self.spec)
+    }
+
     /// True once the Deployment is being deleted: nothing is to be changed any more.
     pub fn is_deleting(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
     }
 }
 
+/// True if all pods of a former template are to be gone before there are any of the present one.
+pub(super) fn is_recreated(spec: &DeploymentSpec) -> bool {
+    spec.strategy.as_ref().and_then(|strategy| strategy.type_.as_deref()) == Some("Recreate")
+}
+
 impl From<ReplicaSet> for Set {
     fn from(set: ReplicaSet) -> Self {
-        Self { metadata: set.metadata, spec: set.spec, status: set.status.unwrap_or_default() }
+        Self { metadata: set.metadata, spec: set.spec, status: set.status.unwrap_or_default(), has_running_pods: false }
     }
 }
 
@@ -87,9 +136,19 @@ impl Set {
         self.spec.replicas.unwrap_or(1).max(0)
     }
 
+    /// What an annotation of it says.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.metadata.annotations.as_ref()?.get(name).map(String::as_str)
+    }
+
     /// What its pods are like.
     pub fn template(&self) -> PodTemplateSpec {
         self.spec.template.clone().unwrap_or_default()
+    }
+
+    /// True if it has pods, or may make some any moment.
+    pub fn has_pods(&self) -> bool {
+        self.size() > 0 || self.status.replicas > 0 || self.has_running_pods || !self.has_seen_its_size()
     }
 
     /// True once it has reported on its latest size.

@@ -1,10 +1,14 @@
 //! What a Deployment reports of itself.
 
 mod condition;
+mod pause;
 mod progress;
 
 use k8s_openapi::api::apps::v1::{DeploymentCondition, DeploymentStatus};
-use operator_sdk::{Error, plan::Results};
+use operator_sdk::{
+    Error,
+    plan::{Plan, Results},
+};
 
 use condition::Report;
 use progress::Progress;
@@ -12,19 +16,57 @@ use progress::Progress;
 use super::{
     Observed, Set, Step,
     core::{
+        self, Phase,
         deadline::PROGRESSING,
         fencepost,
         version::{self, Unusable},
     },
 };
-use crate::replica_set::REPLICA_FAILURE;
+use crate::{core::problem::STALLED, replica_set::REPLICA_FAILURE};
 
-pub(super) fn status(observed: &Observed, results: &Results<Step, ()>) -> DeploymentStatus {
+/// Nothing is reported anew while ReplicaSets are being claimed, nor of what cannot be acted on, but why.
+pub(super) fn status(observed: &Observed, plan: &Plan<Step>, results: &Results<Step, ()>) -> DeploymentStatus {
+    if core::is_claiming(plan) {
+        return observed.status.clone();
+    }
+    let mut conditions = observed.status.conditions.clone().unwrap_or_default();
+    if let Some(problem) = core::problem(observed) {
+        let report = Report { r#type: STALLED, status: "True", reason: problem.reason, message: problem.message };
+        condition::set_message(&mut conditions, report, observed.now.0);
+        let observed_generation = observed.metadata.generation;
+        return DeploymentStatus { observed_generation, conditions: Some(conditions), ..observed.status.clone() };
+    }
+    condition::remove(&mut conditions, STALLED);
     let current = version::current(observed);
+    let mut status = numbers(observed, current, results);
+    condition::set(&mut conditions, available_report(observed, status.available_replicas), observed.now.0);
+    let is_rollout = Phase::of(observed) == Phase::Rollout;
+    let progress = match pause::of(observed) {
+        Some(report) => Progress::Says(report),
+        None if is_rollout => progress::of(observed, &status, current, results),
+        None => progress::found_first(observed, current),
+    };
+    match progress {
+        Progress::Untold => condition::remove(&mut conditions, PROGRESSING),
+        Progress::Same => {}
+        Progress::Says(report) => condition::set(&mut conditions, report, observed.now.0),
+        Progress::SaysAnew(report) => condition::set_anew(&mut conditions, report, observed.now.0),
+    }
+    if is_rollout {
+        match failure(observed, current) {
+            Some(failure) => condition::copy(&mut conditions, failure),
+            None => condition::remove(&mut conditions, REPLICA_FAILURE),
+        }
+    }
+    status.conditions = Some(conditions);
+    status
+}
+
+fn numbers(observed: &Observed, current: Option<&Set>, results: &Results<Step, ()>) -> DeploymentStatus {
     let of_all = |number: fn(&Set) -> i32| -> i32 { observed.replica_sets.iter().map(number).sum() };
     let available = of_all(Set::available);
     let collisions = observed.status.collision_count.unwrap_or_default() + i32::from(has_collision(results));
-    let mut status = DeploymentStatus {
+    DeploymentStatus {
         observed_generation: observed.metadata.generation,
         replicas: Some(of_all(|set| set.status.replicas)),
         updated_replicas: Some(current.map_or(0, |set| set.status.replicas)),
@@ -34,21 +76,7 @@ pub(super) fn status(observed: &Observed, results: &Results<Step, ()>) -> Deploy
         collision_count: Some(collisions).filter(|count| *count > 0),
         conditions: None,
         terminating_replicas: terminating(&observed.replica_sets),
-    };
-    let mut conditions = observed.status.conditions.clone().unwrap_or_default();
-    condition::set(&mut conditions, available_report(observed, available), observed.now.0);
-    match progress::of(observed, &status, current, results) {
-        Progress::Untold => condition::remove(&mut conditions, PROGRESSING),
-        Progress::Same => {}
-        Progress::Says(report) => condition::set(&mut conditions, report, observed.now.0),
-        Progress::SaysAnew(report) => condition::set_anew(&mut conditions, report, observed.now.0),
     }
-    match failure(observed, current) {
-        Some(failure) => condition::copy(&mut conditions, failure),
-        None => condition::remove(&mut conditions, REPLICA_FAILURE),
-    }
-    status.conditions = Some(conditions);
-    status
 }
 
 /// Unknown as long as a ReplicaSet that reports does not report it (D55).
@@ -65,9 +93,9 @@ fn has_collision(results: &Results<Step, ()>) -> bool {
     })
 }
 
-fn available_report(observed: &Observed, available: i32) -> Report {
+fn available_report(observed: &Observed, available: Option<i32>) -> Report {
     let wanted = fencepost::Fenceposts::of(observed).available_min;
-    let holds = available >= wanted;
+    let holds = available.unwrap_or_default() >= wanted;
     Report {
         r#type: "Available",
         status: if holds { "True" } else { "False" },
@@ -97,11 +125,17 @@ fn failure(observed: &Observed, current: Option<&Set>) -> Option<DeploymentCondi
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::apps::v1::ReplicaSetCondition;
+    use std::collections::BTreeMap;
+
+    use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, ReplicaSetCondition};
     use operator_sdk::{Class, plan::Planned};
 
     use super::*;
     use crate::deployment::core::fixture::{deployment, observed, ready_set};
+
+    fn report(deployment: &Deployment, sets: Vec<ReplicaSet>) -> DeploymentStatus {
+        status(&observed(deployment, sets), &Plan::default(), &Vec::new())
+    }
 
     fn condition(status: &DeploymentStatus, r#type: &str) -> (String, String) {
         let mut conditions = status.conditions.iter().flatten();
@@ -115,12 +149,12 @@ mod tests {
         deployment.spec.progress_deadline_seconds = Some(600);
         let old = ready_set(&deployment, "old", 6);
         let new = ready_set(&deployment, "new", 4);
-        let rolling = status(&observed(&deployment, vec![old.clone(), new.clone()]), &Vec::new());
+        let rolling = report(&deployment, vec![old.clone(), new.clone()]);
         let numbers = (rolling.replicas, rolling.updated_replicas, rolling.available_replicas);
         assert_eq!(numbers, (Some(10), Some(4), Some(10)));
         assert_eq!(condition(&rolling, "Progressing").1, "FoundNewReplicaSet");
         let new = ready_set(&deployment, "new", 10);
-        let complete = status(&observed(&deployment, vec![new]), &Vec::new());
+        let complete = report(&deployment, vec![new]);
         assert_eq!(condition(&complete, "Progressing").1, "NewReplicaSetAvailable");
         assert_eq!(condition(&complete, "Available").0, "True");
     }
@@ -128,7 +162,7 @@ mod tests {
     #[test]
     fn too_few_available_pods_make_it_unavailable() {
         let deployment = deployment(10, "3", "2");
-        let status = status(&observed(&deployment, vec![ready_set(&deployment, "new", 7)]), &Vec::new());
+        let status = report(&deployment, vec![ready_set(&deployment, "new", 7)]);
         assert_eq!(condition(&status, "Available"), ("False".to_owned(), "MinimumReplicasUnavailable".to_owned()));
         assert_eq!(status.unavailable_replicas, Some(0));
     }
@@ -137,10 +171,15 @@ mod tests {
     fn a_name_that_is_taken_counts_as_a_collision_and_no_other_failure_does() {
         let deployment = deployment(3, "1", "0");
         let observed = observed(&deployment, vec![]);
-        let create = Step::CreateReplicaSet { name: "web-1".to_owned(), hash: "1".to_owned(), replicas: 3 };
+        let create = Step::CreateReplicaSet {
+            name: "web-1".to_owned(),
+            hash: "1".to_owned(),
+            replicas: 3,
+            annotations: BTreeMap::new(),
+        };
         let count = |error: Error| {
             let planned = Planned { step: create.clone(), reason: String::new() };
-            status(&observed, &vec![(planned, Err(error))]).collision_count.unwrap_or_default()
+            status(&observed, &Plan::default(), &vec![(planned, Err(error))]).collision_count.unwrap_or_default()
         };
         assert_eq!(count(Error::other(Class::Transient, Unusable::Taken("web-1".to_owned()))), 1);
         assert_eq!(count(Error::other(Class::Invalid, Unusable::Altered("web-1".to_owned()))), 0);
@@ -157,12 +196,12 @@ mod tests {
             ..ReplicaSetCondition::default()
         };
         set.status.as_mut().unwrap().conditions = Some(vec![failure]);
-        let failing = status(&observed(&deployment, vec![set.clone()]), &Vec::new());
+        let failing = report(&deployment, vec![set.clone()]);
         assert_eq!(condition(&failing, REPLICA_FAILURE).1, "FailedCreate");
         set.status.as_mut().unwrap().conditions = None;
         let mut deployment = deployment;
         deployment.status = Some(failing);
-        let healed = status(&observed(&deployment, vec![set]), &Vec::new());
+        let healed = report(&deployment, vec![set]);
         let mut types = healed.conditions.iter().flatten().map(|condition| condition.type_.as_deref().unwrap());
         assert!(types.all(|r#type| r#type != REPLICA_FAILURE));
     }
@@ -175,11 +214,56 @@ mod tests {
             set.status.as_mut().unwrap().terminating_replicas = number;
             set
         };
-        let terminating = |sets| status(&observed(&deployment, sets), &Vec::new()).terminating_replicas;
+        let terminating = |sets| report(&deployment, sets).terminating_replicas;
         assert_eq!(terminating(vec![set(Some(1)), set(Some(2))]), Some(3));
         assert_eq!(terminating(vec![set(Some(1)), set(None)]), None);
         let mut unread = set(None);
         unread.status = None;
         assert_eq!(terminating(vec![set(Some(1)), unread]), Some(1));
+    }
+
+    #[test]
+    fn outside_of_a_rollout_neither_progress_nor_a_failure_of_the_pods_is_told_anew() {
+        let mut deployment = deployment(3, "1", "0");
+        deployment.spec.progress_deadline_seconds = Some(600);
+        let mut set = ready_set(&deployment, "new", 2);
+        set.status.as_mut().unwrap().conditions = Some(vec![ReplicaSetCondition {
+            type_: Some(REPLICA_FAILURE.to_owned()),
+            ..ReplicaSetCondition::default()
+        }]);
+        let types = |deployment: &Deployment| {
+            let status = report(deployment, vec![set.clone()]);
+            let types = status.conditions.unwrap().into_iter().map(|condition| condition.type_.unwrap());
+            (status.replicas, types.collect::<Vec<_>>())
+        };
+        assert_eq!(types(&deployment).1, ["Available", "Progressing", "ReplicaFailure"]);
+        deployment.metadata.deletion_timestamp = set.metadata.creation_timestamp.clone();
+        assert_eq!(types(&deployment), (Some(2), vec!["Available".to_owned(), "Progressing".to_owned()]));
+        deployment.metadata.deletion_timestamp = None;
+        deployment.spec.paused = Some(true);
+        assert_eq!(types(&deployment), (Some(2), vec!["Available".to_owned(), "Progressing".to_owned()]));
+    }
+
+    #[test]
+    fn what_cannot_be_acted_on_says_why_until_it_is_mended() {
+        let mut deployment = deployment(3, "1", "0");
+        deployment.spec.replicas = Some(-3);
+        let set = ready_set(&deployment, "new", 2);
+        let stalled = report(&deployment, vec![set.clone()]);
+        assert_eq!(condition(&stalled, STALLED), ("True".to_owned(), "InvalidSpec".to_owned()));
+        assert_eq!((stalled.observed_generation, stalled.replicas), (Some(1), None));
+        deployment.status = Some(stalled);
+        deployment.spec.replicas = Some(3);
+        let healed = report(&deployment, vec![set]);
+        assert!(healed.conditions.unwrap().iter().all(|condition| condition.type_.as_deref() != Some(STALLED)));
+    }
+
+    #[test]
+    fn a_pass_that_claims_reports_as_before() {
+        let mut deployment = deployment(3, "1", "0");
+        deployment.status = Some(DeploymentStatus { replicas: Some(7), ..DeploymentStatus::default() });
+        let mut plan = Plan::default();
+        plan.step(Step::ConfirmOwner, "");
+        assert_eq!(status(&observed(&deployment, vec![]), &plan, &Vec::new()).replicas, Some(7));
     }
 }

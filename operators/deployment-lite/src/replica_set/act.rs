@@ -4,13 +4,21 @@ use k8s_openapi::api::core::v1::Pod;
 use operator_sdk::{Object, Result, client::Created, event::Type, owner::controller_reference, reconcile::Context};
 
 use super::{Step, build};
-use crate::api::{Api, Form};
+use crate::{
+    act,
+    api::{Api, Form},
+};
 
 pub(super) async fn act<A: Api>(context: &Context<A::ReplicaSet>, step: &Step) -> Result<()> {
+    let (client, object) = (&context.client, context.object.as_ref());
     match step {
+        Step::ConfirmOwner => act::confirm(client, object).await?,
+        Step::AdoptPod(claim) => act::adopt::<_, Pod>(client, object, claim).await?,
+        Step::ReleasePod(claim) => act::release::<_, Pod>(client, object, claim).await?,
+        Step::Warn { reason, note } => tell::<A>(context, Type::Warning, reason, "Check", note.clone()),
         Step::CreatePod => {
-            let owner = controller_reference(context.object.as_ref())?;
-            match context.client.create(&build::pod(&context.object.built_in(), owner)).await {
+            let owner = controller_reference(object)?;
+            match client.create(&build::pod(&object.built_in(), owner)).await {
                 Ok(Created::New(pod) | Created::Existing(pod)) => {
                     tell::<A>(
                         context,
@@ -20,13 +28,15 @@ pub(super) async fn act<A: Api>(context: &Context<A::ReplicaSet>, step: &Step) -
                         format!("Created pod: {}", pod.key().name),
                     );
                 }
+                // Nobody is told: all else is being deleted, too (R6).
+                Err(error) if error.is_namespace_terminating() => return Err(error.into()),
                 Err(error) => {
                     tell::<A>(context, Type::Warning, "FailedCreate", "Create", format!("Error creating: {error}"));
                     return Err(error.into());
                 }
             }
         }
-        Step::DeletePod { target } => match context.client.delete::<Pod>(target).await {
+        Step::DeletePod { target } => match client.delete::<Pod>(target).await {
             Ok(()) => {
                 tell::<A>(
                     context,

@@ -7,9 +7,17 @@ use operator_sdk::{
     plan::{self, Declared},
 };
 
-/// One write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use crate::{api::Api, core::claim::Claim};
+
+/// One write, or one question to the API server that has to be answered before others.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Step {
+    /// Makes sure that the ReplicaSet is not being deleted.
+    ConfirmOwner,
+    /// Takes a pod that nobody controls.
+    AdoptPod(Claim),
+    /// Lets a pod go.
+    ReleasePod(Claim),
     /// Makes a pod of the template.
     CreatePod,
     /// Deletes a pod that is too many.
@@ -17,19 +25,37 @@ pub enum Step {
         /// Which.
         target: Target,
     },
+    /// Tells people once why nothing is done.
+    Warn {
+        /// One word for programs.
+        reason: &'static str,
+        /// A sentence for people.
+        note: String,
+    },
 }
 
 impl plan::Step for Step {
     fn variant(&self) -> &'static str {
         match self {
+            Self::ConfirmOwner => "ConfirmOwner",
+            Self::AdoptPod(_) => "AdoptPod",
+            Self::ReleasePod(_) => "ReleasePod",
             Self::CreatePod => "CreatePod",
             Self::DeletePod { .. } => "DeletePod",
+            Self::Warn { .. } => "Warn",
         }
     }
 }
 
 /// What the steps ask of the API server.
-pub(super) fn permissions() -> Declared {
+pub(super) fn permissions<A: Api>() -> Declared {
     let pods = |verb| vec![Permission::of::<Pod>(verb)];
-    vec![("CreatePod", pods(Verb::Create)), ("DeletePod", pods(Verb::Delete))]
+    vec![
+        ("ConfirmOwner", vec![Permission::of::<A::ReplicaSet>(Verb::Get)]),
+        ("AdoptPod", pods(Verb::Patch)),
+        ("ReleasePod", pods(Verb::Patch)),
+        ("CreatePod", pods(Verb::Create)),
+        ("DeletePod", pods(Verb::Delete)),
+        ("Warn", vec![]),
+    ]
 }

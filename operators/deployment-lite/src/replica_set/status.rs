@@ -8,18 +8,36 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::Time,
 };
-use operator_sdk::plan::Results;
+use operator_sdk::{
+    Error,
+    plan::{Plan, Results},
+};
 
 use super::{
     Observed, Step,
-    core::availability::{is_available, is_ready},
+    core::{
+        self,
+        availability::{is_available, is_ready},
+    },
 };
+use crate::core::problem::STALLED;
 
 /// The type of the condition that tells of pods that could not be made or deleted.
 pub(crate) const REPLICA_FAILURE: &str = "ReplicaFailure";
 
 /// The numbers as observed, before the plan was carried out: a pod counts until it is seen to terminate.
-pub(super) fn status(observed: &Observed, results: &Results<Step, ()>) -> ReplicaSetStatus {
+///
+/// Nothing is reported anew while pods are being claimed (R25), nor of what cannot be acted on, but why.
+pub(super) fn status(observed: &Observed, plan: &Plan<Step>, results: &Results<Step, ()>) -> ReplicaSetStatus {
+    if core::is_claiming(plan) {
+        return observed.status.clone();
+    }
+    if let Some(problem) = core::problem(observed) {
+        let mut conditions = observed.status.conditions.clone().unwrap_or_default();
+        set(&mut conditions, STALLED, problem.reason, problem.message, observed.now.0);
+        let observed_generation = observed.metadata.generation;
+        return ReplicaSetStatus { observed_generation, conditions: Some(conditions), ..observed.status.clone() };
+    }
     let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
     let of_pods = |is_counted: &dyn Fn(&Pod) -> bool| count(observed.pods.iter().filter(|pod| is_counted(pod)).count());
     ReplicaSetStatus {
@@ -40,26 +58,44 @@ fn has_labels_of_template(observed: &Observed, pod: &Pod) -> bool {
     wanted.all(|(label, value)| held.and_then(|held| held.get(label)) == Some(value))
 }
 
-/// Conditions of others stay; ours is there while pods cannot be made or deleted, and says why it began (R14).
+/// Conditions of others stay; that of a failure is there while pods cannot be made or deleted, and says why it began
+/// (R14).
 fn conditions(observed: &Observed, results: &Results<Step, ()>) -> Option<Vec<ReplicaSetCondition>> {
     let mut conditions = observed.status.conditions.clone().unwrap_or_default();
-    let is_ours = |condition: &ReplicaSetCondition| condition.type_.as_deref() == Some(REPLICA_FAILURE);
-    let failure = results.iter().find_map(|(planned, result)| Some((&planned.step, result.as_ref().err()?)));
-    match failure {
-        None => conditions.retain(|condition| !is_ours(condition)),
-        Some(_) if conditions.iter().any(is_ours) => {}
-        Some((step, error)) => conditions.push(ReplicaSetCondition {
-            type_: Some(REPLICA_FAILURE.to_owned()),
-            status: Some("True".to_owned()),
-            reason: Some(if *step == Step::CreatePod { "FailedCreate" } else { "FailedDelete" }.to_owned()),
-            message: Some(error.to_string()),
-            // Times in objects have whole seconds; a finer one would differ from itself when read back.
-            last_transition_time: Some(Time(
-                Timestamp::from_second(observed.now.0.as_second()).unwrap_or(observed.now.0),
-            )),
-        }),
+    conditions.retain(|condition| !is(condition, STALLED));
+    let mut failures = results.iter().filter_map(|(planned, result)| Some((&planned.step, result.as_ref().err()?)));
+    match failures.find(|(_, error)| !is_end_of_namespace(error)) {
+        None => conditions.retain(|condition| !is(condition, REPLICA_FAILURE)),
+        Some(_) if conditions.iter().any(|condition| is(condition, REPLICA_FAILURE)) => {}
+        Some((step, error)) => {
+            let reason = if *step == Step::CreatePod { "FailedCreate" } else { "FailedDelete" };
+            set(&mut conditions, REPLICA_FAILURE, reason, error.to_string(), observed.now.0);
+        }
     }
     Some(conditions).filter(|conditions| !conditions.is_empty())
+}
+
+/// Nothing can be made in a namespace that is being deleted, and that is no failure (R6).
+fn is_end_of_namespace(error: &Error) -> bool {
+    matches!(error, Error::Request(error) if error.is_namespace_terminating())
+}
+
+fn is(condition: &ReplicaSetCondition, r#type: &str) -> bool {
+    condition.type_.as_deref() == Some(r#type)
+}
+
+/// Puts a condition that holds among the others; its transition time stays if it held before.
+fn set(conditions: &mut Vec<ReplicaSetCondition>, r#type: &str, reason: &str, message: String, now: Timestamp) {
+    let held = conditions.iter().position(|condition| is(condition, r#type)).map(|place| conditions.remove(place));
+    let since = held.filter(|held| held.status.as_deref() == Some("True")).and_then(|held| held.last_transition_time);
+    conditions.push(ReplicaSetCondition {
+        type_: Some(r#type.to_owned()),
+        status: Some("True".to_owned()),
+        reason: Some(reason.to_owned()),
+        message: Some(message),
+        // Times in objects have whole seconds; a finer one would differ from itself when read back.
+        last_transition_time: since.or_else(|| Some(Time(Timestamp::from_second(now.as_second()).unwrap_or(now)))),
+    });
 }
 
 #[cfg(test)]
@@ -71,11 +107,12 @@ mod tests {
             apps::v1::{ReplicaSet, ReplicaSetSpec},
             core::v1::{PodCondition, PodStatus, PodTemplateSpec},
         },
-        apimachinery::pkg::apis::meta::v1::ObjectMeta,
+        apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta},
     };
-    use operator_sdk::{Class, Error, plan::Planned};
+    use operator_sdk::{Class, plan::Planned};
 
     use super::*;
+    use crate::replica_set::observed::Pods;
 
     fn labelled(label: &str) -> ObjectMeta {
         ObjectMeta { labels: Some([("app".to_owned(), label.to_owned())].into()), ..ObjectMeta::default() }
@@ -92,9 +129,16 @@ mod tests {
 
     fn observed(pods: Vec<Arc<Pod>>, status: Option<ReplicaSetStatus>) -> Observed {
         let template = Some(PodTemplateSpec { metadata: Some(labelled("web")), spec: None });
-        let spec = ReplicaSetSpec { template, ..ReplicaSetSpec::default() };
+        let match_expressions =
+            Some(vec![LabelSelectorRequirement { key: "app".to_owned(), operator: "Exists".to_owned(), values: None }]);
+        let selector = LabelSelector { match_expressions, ..LabelSelector::default() };
+        let spec = ReplicaSetSpec { selector, template, ..ReplicaSetSpec::default() };
         let set = ReplicaSet { spec, status, ..ReplicaSet::default() };
-        Observed::new(set, pods, Timestamp::UNIX_EPOCH)
+        Observed::new(set, Pods { owned: pods, ..Pods::default() }, Timestamp::UNIX_EPOCH)
+    }
+
+    fn report(observed: &Observed, results: &Results<Step, ()>) -> ReplicaSetStatus {
+        status(observed, &Plan::default(), results)
     }
 
     fn failed(step: Step, error: &'static str) -> Results<Step, ()> {
@@ -111,7 +155,7 @@ mod tests {
             pod("web", "Failed", true),
             pod("web", "Succeeded", false),
         ];
-        let status = status(&observed(pods, None), &Vec::new());
+        let status = report(&observed(pods, None), &Vec::new());
         assert_eq!((status.replicas, status.terminating_replicas), (2, Some(1)));
         assert_eq!(status.fully_labeled_replicas, Some(1));
     }
@@ -124,11 +168,11 @@ mod tests {
             conditions.map(text).collect::<Vec<_>>()
         };
         let words = |reason: &str, message: &str| vec![(Some(reason.to_owned()), Some(message.to_owned()))];
-        let first = status(&observed(vec![], None), &failed(Step::CreatePod, "quota"));
+        let first = report(&observed(vec![], None), &failed(Step::CreatePod, "quota"));
         assert_eq!(reason(&first), words("FailedCreate", "quota"));
-        let second = status(&observed(vec![], Some(first)), &failed(Step::CreatePod, "another"));
+        let second = report(&observed(vec![], Some(first)), &failed(Step::CreatePod, "another"));
         assert_eq!(reason(&second), words("FailedCreate", "quota"));
-        let healed = status(&observed(vec![], Some(second)), &Vec::new());
+        let healed = report(&observed(vec![], Some(second)), &Vec::new());
         assert_eq!(healed.conditions, None);
     }
 
@@ -145,12 +189,27 @@ mod tests {
         let mut observed = observed(vec![pod], None);
         observed.spec.min_ready_seconds = Some(10);
         let numbers = |observed: &Observed| {
-            let status = status(observed, &Vec::new());
+            let status = report(observed, &Vec::new());
             (status.ready_replicas, status.available_replicas)
         };
         observed.now.0 = Timestamp::from_second(9).unwrap();
         assert_eq!(numbers(&observed), (Some(1), Some(0)));
         observed.now.0 = Timestamp::from_second(10).unwrap();
         assert_eq!(numbers(&observed), (Some(1), Some(1)));
+    }
+
+    #[test]
+    fn a_pass_that_claims_reports_as_before_and_one_that_cannot_act_says_why() {
+        let before = ReplicaSetStatus { replicas: 7, ..ReplicaSetStatus::default() };
+        let mut observed = observed(vec![], Some(before));
+        let mut plan = Plan::default();
+        plan.step(Step::ConfirmOwner, "");
+        assert_eq!(status(&observed, &plan, &Vec::new()).replicas, 7);
+        observed.spec.replicas = Some(-1);
+        let stalled = report(&observed, &Vec::new());
+        assert_eq!(stalled.replicas, 7);
+        assert_eq!(stalled.conditions.as_ref().unwrap()[0].type_.as_deref(), Some(STALLED));
+        (observed.status, observed.spec.replicas) = (stalled, Some(1));
+        assert_eq!(report(&observed, &Vec::new()).conditions, None);
     }
 }

@@ -14,9 +14,12 @@ pub(crate) struct Fenceposts {
 }
 
 impl Fenceposts {
-    /// The limits of a Deployment. Where both resolve to 0, one pod may be unavailable: something must move.
+    /// The limits of a Deployment: none where all pods are recreated at once. Where both resolve to 0, one pod may be unavailable: something must move.
     pub(crate) fn of(observed: &Observed) -> Self {
         let replicas = observed.replicas();
+        if observed.is_recreated() {
+            return Self { total_max: replicas, available_min: 0 };
+        }
         let limits = observed.rolling_update();
         let surge = resolve(limits.and_then(|limits| limits.max_surge.as_ref()), replicas, Round::Up);
         let unavailable = limits.and_then(|limits| limits.max_unavailable.as_ref());
@@ -70,6 +73,14 @@ mod tests {
     #[test]
     fn two_limits_that_come_to_nothing_still_let_one_pod_go() {
         assert_eq!(posts(3, "0", "10%"), (3, 2));
+    }
+
+    #[test]
+    fn where_all_pods_are_recreated_none_has_to_be_available() {
+        let mut deployment = deployment(10, "3", "2");
+        deployment.spec.strategy.as_mut().unwrap().type_ = Some("Recreate".to_owned());
+        let posts = Fenceposts::of(&observed(&deployment, vec![]));
+        assert_eq!((posts.total_max, posts.available_min), (10, 0));
     }
 
     #[test]

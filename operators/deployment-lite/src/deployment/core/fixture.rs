@@ -1,5 +1,7 @@
 //! Objects for tests, as short as they can be said.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
@@ -10,22 +12,27 @@ use k8s_openapi::{
         core::v1::{Container, PodSpec, PodTemplateSpec},
     },
     apimachinery::pkg::{
-        apis::meta::v1::{ObjectMeta, Time},
+        apis::meta::v1::{LabelSelector, ObjectMeta, Time},
         util::intstr::IntOrString,
     },
 };
 use operator_sdk::plan::Plan;
 
-use crate::deployment::{Observed, Step};
+use super::annotation::{DESIRED_REPLICAS, MAX_REPLICAS, REVISION, sizes};
+use crate::deployment::{
+    Observed, Step,
+    observed::{Candidate, Candidates},
+};
 
 const IMAGE: &str = "web:2";
 
+fn labels() -> BTreeMap<String, String> {
+    [("app".to_owned(), "web".to_owned())].into()
+}
+
 fn template(image: &str) -> PodTemplateSpec {
     PodTemplateSpec {
-        metadata: Some(ObjectMeta {
-            labels: Some([("app".to_owned(), "web".to_owned())].into()),
-            ..ObjectMeta::default()
-        }),
+        metadata: Some(ObjectMeta { labels: Some(labels()), ..ObjectMeta::default() }),
         spec: Some(PodSpec {
             containers: vec![Container {
                 name: "web".to_owned(),
@@ -47,10 +54,12 @@ pub(crate) fn deployment(replicas: i32, surge: &str, unavailable: &str) -> Deplo
         metadata: ObjectMeta {
             name: Some("web".to_owned()),
             uid: Some("deployment".to_owned()),
+            resource_version: Some("1".to_owned()),
             generation: Some(1),
             ..ObjectMeta::default()
         },
         spec: DeploymentSpec {
+            selector: LabelSelector { match_labels: Some(labels()), ..LabelSelector::default() },
             replicas: Some(replicas),
             template: template(IMAGE),
             strategy: Some(DeploymentStrategy {
@@ -72,6 +81,7 @@ pub(crate) fn replica_set(_: &Deployment, name: &str, image: &str, replicas: i32
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
             uid: Some(name.to_owned()),
+            labels: Some(labels()),
             resource_version: Some("1".to_owned()),
             generation: Some(1),
             creation_timestamp: Some(Time(Timestamp::UNIX_EPOCH)),
@@ -100,16 +110,39 @@ pub(crate) fn unseen(mut set: ReplicaSet) -> ReplicaSet {
     set
 }
 
+/// The same, saying this besides.
+pub(crate) fn annotated(mut set: ReplicaSet, annotations: &[(&str, &str)]) -> ReplicaSet {
+    let annotations = annotations.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    set.metadata.annotations.get_or_insert_default().extend(annotations);
+    set
+}
+
+/// The same, saying of its revision and of the size of its Deployment what it should.
+pub(crate) fn settled(deployment: &Deployment, set: ReplicaSet, revision: &str) -> ReplicaSet {
+    let mut set = annotated(set, &[(REVISION, revision)]);
+    set.metadata.annotations.get_or_insert_default().extend(sizes(&observed(deployment, vec![])));
+    set
+}
+
+/// The same, scaled last when its Deployment had these sizes.
+pub(crate) fn scaled_at(set: ReplicaSet, desired: i32, max: i32) -> ReplicaSet {
+    annotated(set, &[(DESIRED_REPLICAS, &desired.to_string()), (MAX_REPLICAS, &max.to_string())])
+}
+
 pub(crate) fn observed(deployment: &Deployment, sets: Vec<ReplicaSet>) -> Observed {
-    Observed::new(deployment.clone(), sets, Timestamp::UNIX_EPOCH)
+    let owned = sets
+        .into_iter()
+        .map(|set| Candidate { has_running_pods: set.status.as_ref().is_some_and(|status| status.replicas > 0), set });
+    let candidates = Candidates { owned: owned.collect(), orphans: Vec::new() };
+    Observed::new(deployment.clone(), candidates, Timestamp::UNIX_EPOCH)
 }
 
 /// Names and new sizes of what a plan creates or scales.
-pub(crate) fn sizes(plan: &Plan<Step>) -> Vec<(String, i32)> {
+pub(crate) fn sizes_of(plan: &Plan<Step>) -> Vec<(String, i32)> {
     let size = |step: &Step| match step {
-        Step::CreateReplicaSet { name, replicas, .. } => (name.clone(), *replicas),
-        Step::ScaleReplicaSet { target, to, .. } => (target.key.name.clone(), *to),
-        Step::SetMinReadySeconds { target, .. } | Step::DeleteReplicaSet { target } => (target.key.name.clone(), -1),
+        Step::CreateReplicaSet { name, replicas, .. } => Some((name.clone(), *replicas)),
+        Step::ScaleReplicaSet { target, to, .. } => Some((target.key.name.clone(), *to)),
+        _ => None,
     };
-    plan.steps().map(|planned| size(&planned.step)).collect()
+    plan.steps().filter_map(|planned| size(&planned.step)).collect()
 }

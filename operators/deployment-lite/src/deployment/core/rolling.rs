@@ -5,9 +5,9 @@
 //! more pods than `replicas + maxSurge`. Here a pod counts until the ReplicaSet reports it gone, and one that has not
 //! yet looked at its latest size is waited for.
 
-use operator_sdk::{Error, Target, plan::Plan};
+use operator_sdk::plan::Plan;
 
-use super::{fencepost::Fenceposts, version};
+use super::{fencepost::Fenceposts, revision, size, version};
 use crate::deployment::{Observed, Set, Step};
 
 /// Adds the next step of a rollout, or of a change of size; nothing if all is as it should be.
@@ -19,16 +19,18 @@ pub(super) fn plan(observed: &Observed, plan: &mut Plan<Step>) {
     match current {
         None => create(observed, wanted, plan),
         Some(set) if set.size() != wanted => {
-            scale(set, wanted, "the new template's share of the rollout", plan);
+            size::change(observed, set, wanted, "the new template's share of the rollout", plan);
         }
-        Some(set) => shrink_former(&posts, set, &former, plan),
+        Some(set) => shrink_former(observed, set, &former, plan),
     }
 }
 
-fn create(observed: &Observed, replicas: i32, plan: &mut Plan<Step>) {
+/// Makes the ReplicaSet of the present template, with this size from the start (D16).
+pub(super) fn create(observed: &Observed, replicas: i32, plan: &mut Plan<Step>) {
     let hash = version::hash(observed);
     let name = version::name(observed, &hash);
-    plan.step(Step::CreateReplicaSet { name, hash, replicas }, "the template has no ReplicaSet yet");
+    let annotations = revision::of_new(observed);
+    plan.step(Step::CreateReplicaSet { name, hash, replicas, annotations }, "the template has no ReplicaSet yet");
 }
 
 /// The size that the present template's ReplicaSet may have now (D28, D29).
@@ -44,18 +46,18 @@ fn current_size(
     if size >= replicas {
         return replicas;
     }
-    if let Some(set) = former.iter().copied().chain(current).find(|set| !set.has_seen_its_size()) {
-        plan.wait(format!("ReplicaSet {} to act on its size of {}", set.name(), set.size()));
+    if size::wait_for_unseen(observed, plan) {
         return size;
     }
-    let total = former.iter().map(|set| occupied(set)).sum::<i32>() + current.map_or(0, occupied);
+    let total = former.iter().map(|set| size::occupied(set)).sum::<i32>() + current.map_or(0, size::occupied);
     let room = posts.total_max.saturating_sub(total).max(0);
     size + room.min(replicas - size)
 }
 
 /// Takes pods from the former ReplicaSets, oldest first: those that do not serve (D32), then those that can be
 /// spared (D33), in all no more than would be spared if every new pod failed (D31).
-fn shrink_former(posts: &Fenceposts, current: &Set, former: &[&Set], plan: &mut Plan<Step>) {
+fn shrink_former(observed: &Observed, current: &Set, former: &[&Set], plan: &mut Plan<Step>) {
+    let posts = Fenceposts::of(observed);
     let asked: i32 = former.iter().map(|set| set.size()).sum::<i32>() + current.size();
     let unavailable_new = current.size() - available(current);
     let mut budget = (asked - posts.available_min - unavailable_new).max(0);
@@ -74,26 +76,11 @@ fn shrink_former(posts: &Fenceposts, current: &Set, former: &[&Set], plan: &mut 
     }
     for (set, size) in former.iter().zip(sizes) {
         if size != set.size() {
-            scale(set, size, "its template is a former one", plan);
+            size::change(observed, set, size, "its template is a former one", plan);
         } else if size > 0 {
             plan.wait(format!("new pods to become available before ReplicaSet {} shrinks", set.name()));
         }
     }
-}
-
-fn scale(set: &Set, to: i32, reason: &str, plan: &mut Plan<Step>) {
-    let from = set.size();
-    match Target::of_metadata(&set.metadata) {
-        Ok(target) => plan.step(Step::ScaleReplicaSet { target, from, to }, reason),
-        // Only an object that never was on the server lacks these fields.
-        Err(Error::MissingField(field)) => plan.wait(format!("a ReplicaSet without {field} to be read again")),
-        Err(error) => plan.wait(error.to_string()),
-    }
-}
-
-/// The pods that a ReplicaSet may have now: those it has, and those it may make any moment.
-fn occupied(set: &Set) -> i32 {
-    set.size().max(set.status.replicas)
 }
 
 /// The pods that can be counted on: a report from before a shrinking may name more than there will be.
@@ -107,14 +94,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::deployment::core::fixture::{deployment, observed, ready_set, replica_set, sizes, unseen};
+    use crate::deployment::core::fixture::{deployment, observed, ready_set, replica_set, sizes_of, unseen};
 
     const FORMER: &str = "web:1";
 
     fn next(deployment: &Deployment, sets: Vec<ReplicaSet>) -> Vec<(String, i32)> {
         let mut plan_of = Plan::default();
         plan(&observed(deployment, sets), &mut plan_of);
-        sizes(&plan_of)
+        sizes_of(&plan_of)
     }
 
     #[test]

@@ -87,7 +87,8 @@ pub(crate) fn name(observed: &Observed, hash: &str) -> String {
     format!("{}-{hash}", &deployment[..end])
 }
 
-fn without_hash(mut template: PodTemplateSpec) -> PodTemplateSpec {
+/// A template without the label that tells its pods from those of others.
+pub(crate) fn without_hash(mut template: PodTemplateSpec) -> PodTemplateSpec {
     if let Some(metadata) = &mut template.metadata {
         if let Some(labels) = &mut metadata.labels {
             labels.remove(HASH_LABEL);

@@ -39,6 +39,16 @@ pub(super) fn set_anew(conditions: &mut Vec<DeploymentCondition>, report: Report
     }
 }
 
+/// The same as [`set`], and another message is told even if status and reason are the same.
+pub(super) fn set_message(conditions: &mut Vec<DeploymentCondition>, report: Report, now: Timestamp) {
+    let (r#type, message) = (report.r#type, report.message.clone());
+    set(conditions, report, now);
+    let held = conditions.iter_mut().find(|held| held.type_.as_deref() == Some(r#type));
+    if let Some(held) = held {
+        held.message = Some(message);
+    }
+}
+
 /// Times in objects have whole seconds; a finer one would differ from itself when read back.
 fn whole_second(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))

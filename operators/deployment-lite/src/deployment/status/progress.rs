@@ -25,6 +25,14 @@ pub(super) enum Progress {
     SaysAnew(Report),
 }
 
+/// What is told outside of a rollout: only that the ReplicaSet is there, if nothing was told yet (D18).
+pub(super) fn found_first(observed: &Observed, current: Option<&Set>) -> Progress {
+    match (deadline::seconds(observed), deadline::condition(observed), current) {
+        (Some(_), None, Some(set)) => Progress::Says(found(set.name())),
+        _ => Progress::Same,
+    }
+}
+
 /// Compares what was reported last with what is to be reported now.
 pub(super) fn of(
     observed: &Observed,
@@ -75,6 +83,8 @@ fn creation(results: &Results<Step, ()>) -> Option<Report> {
         (Step::CreateReplicaSet { name, .. }, Ok(())) => {
             Some(report("True", "NewReplicaSetCreated", format!("Created new replica set \"{name}\"")))
         }
+        // All of it is being deleted.
+        (_, Err(Error::Request(error))) if error.is_namespace_terminating() => None,
         // Another name will be tried.
         (_, Err(Error::Other { source, .. })) if matches!(source.downcast_ref(), Some(Unusable::Taken(_))) => None,
         (Step::CreateReplicaSet { .. }, Err(error)) => {
@@ -108,6 +118,8 @@ fn has_progressed(before: &DeploymentStatus, now: &DeploymentStatus) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use jiff::Timestamp;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use operator_sdk::{Class, plan::Planned};
@@ -141,6 +153,15 @@ mod tests {
         let mut observed = fixture::observed(&deployment, vec![new]);
         observed.now.0 = Timestamp::from_second(now).unwrap();
         observed
+    }
+
+    fn creation_step() -> Step {
+        Step::CreateReplicaSet {
+            name: "web-1".to_owned(),
+            hash: "1".to_owned(),
+            replicas: 3,
+            annotations: BTreeMap::new(),
+        }
     }
 
     fn said(observed: &Observed, now: &DeploymentStatus) -> String {
@@ -197,7 +218,7 @@ mod tests {
     #[test]
     fn what_became_of_the_new_replica_set_goes_first() {
         let observed = observed(status(10, 4, 9), UPDATED, 61);
-        let create = Step::CreateReplicaSet { name: "web-1".to_owned(), hash: "1".to_owned(), replicas: 3 };
+        let create = creation_step();
         let told = |result| {
             let results = vec![(Planned { step: create.clone(), reason: String::new() }, result)];
             match of(&observed, &status(10, 4, 9), None, &results) {
@@ -219,7 +240,7 @@ mod tests {
     #[test]
     fn a_name_that_is_taken_is_no_failure() {
         let observed = observed(status(10, 4, 9), UPDATED, 5);
-        let step = Step::CreateReplicaSet { name: "web-1".to_owned(), hash: "1".to_owned(), replicas: 3 };
+        let step = creation_step();
         let taken = Error::other(Class::Transient, Unusable::Taken("web-1".to_owned()));
         let results = vec![(Planned { step, reason: String::new() }, Err(taken))];
         assert_eq!(of(&observed, &status(10, 4, 9), None, &results), Progress::Same);

@@ -1,0 +1,71 @@
+//! The API server goes away in the middle of a rollout and comes back: the rollout goes on where it was.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use e2e::chaos::ContainerProcess;
+use e2e::cluster::Cluster;
+use e2e::rollout::Observer;
+use e2e::wait::{self, Seen};
+use e2e::{lease, namespace, node, operator, pod, slow_rollout};
+use k8s_openapi::api::core::v1::Pod;
+
+const GONE_LIMIT: Duration = Duration::from_secs(10);
+const RETURN_LIMIT: Duration = Duration::from_secs(120);
+
+#[tokio::test]
+async fn an_api_server_killed_in_the_middle_of_a_rollout_costs_at_most_the_leadership() -> Result<()> {
+    namespace::with_namespace("api-server", async |cluster, namespace| {
+        let before = operator::wait_for_two_ready(&cluster).await?;
+        slow_rollout::prepare(&cluster, &namespace).await?;
+        let leader = lease::leading_pod(&cluster, operator::LEASE).await?;
+        let server = format!("kube-apiserver-{}", node::control_plane(&cluster).await?);
+        let server = pod::pods(&cluster, "kube-system").get(&server).await?;
+        let process = ContainerProcess::find(&cluster, &server).await?;
+        let observer = Observer::start(&cluster, &namespace, slow_rollout::SELECTOR).await?;
+        slow_rollout::begin(&cluster, &namespace).await?;
+
+        process.signal(&cluster, "KILL").await?;
+        let killed = Instant::now();
+        wait_for_return(&cluster).await?;
+        eprintln!("the API server was back after {:.1} s", killed.elapsed().as_secs_f64());
+        slow_rollout::check_not_over(&cluster, &namespace).await?;
+        let after = operator::wait_for_two_ready(&cluster).await?;
+        eprintln!("both replicas were ready after {:.1} s", killed.elapsed().as_secs_f64());
+
+        slow_rollout::finish(&cluster, &namespace).await?;
+        slow_rollout::check_limits(&observer.finish().await?, 1)?;
+        check_replicas(&cluster, &before, &after, &leader).await
+    })
+    .await
+}
+
+/// It is gone, and then it answers.
+async fn wait_for_return(cluster: &Cluster) -> Result<()> {
+    let answers = async || node::control_plane(cluster).await;
+    wait::until("the API server to be gone", GONE_LIMIT, async || {
+        Ok(answers().await.map_or(Seen::Done(()), |_| Seen::NotYet("it answers".into())))
+    })
+    .await?;
+    wait::until("the API server to come back", RETURN_LIMIT, async || answers().await.map(|_| Seen::Done(()))).await
+}
+
+/// Whoever led may have had to start again, once; the other one has not, and both are the pods they were.
+async fn check_replicas(cluster: &Cluster, before: &[Pod], after: &[Pod], leader: &str) -> Result<()> {
+    let restarts = |pods: &[Pod]| -> BTreeMap<String, i32> {
+        pods.iter().map(|pod| (pod::name(pod).to_owned(), pod::restarts(pod))).collect()
+    };
+    let (before, after) = (restarts(before), restarts(after));
+    eprintln!("{leader} led; restarts before {before:?}, after {after:?}");
+    for (name, count) in &before {
+        let now = after.get(name).with_context(|| format!("{name} is gone"))?;
+        let most = count + i32::from(name == leader);
+        ensure!(*now <= most, "{name} was started again {} times", now - count);
+    }
+    if after.get(leader) > before.get(leader) {
+        let said = cluster.run_kubectl(&["-n", lease::OPERATOR_NAMESPACE, "logs", "--previous", leader]).await?;
+        ensure!(said.contains("lost the leadership"), "it did not end because it lost the leadership: {said}");
+    }
+    Ok(())
+}
