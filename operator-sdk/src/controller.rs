@@ -31,7 +31,7 @@ use crate::{
 
 const DEFAULT_CONCURRENCY: usize = 4;
 /// A run that takes longer is dropped and tried again.
-const RECONCILE_TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const RECONCILE_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long running reconciles may go on when the process is asked to stop.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -243,6 +243,7 @@ impl<R: Reconciler> Running<R> {
         }
         // One that cannot be read was named when it came; its next version brings it back here.
         let Ok(Some(object)) = self.watch.get(&key) else {
+            self.reconciler.forget(&key);
             self.queue.done(&key, Retry::No);
             return;
         };

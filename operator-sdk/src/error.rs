@@ -45,6 +45,15 @@ pub enum Error {
         /// The field, and what is wrong with it.
         problem: String,
     },
+    /// The last pass took the same steps on an equal observation, and they succeeded: doing so for ever helps nobody.
+    #[error(
+        "the same plan comes again and again although its steps succeed ({steps}): something undoes them, or the operator \
+        has a bug; it goes on more and more slowly"
+    )]
+    Livelock {
+        /// The variants of the steps.
+        steps: String,
+    },
     /// An author's own error, with the class it asks for.
     #[error("{source}")]
     Other {
@@ -67,6 +76,7 @@ impl Error {
             Self::Request(error) => error.class(),
             Self::MissingField(_) => Class::Terminal,
             Self::Unreadable { .. } => Class::Invalid,
+            Self::Livelock { .. } => Class::Transient,
             Self::Other { class, .. } => *class,
         }
     }

@@ -3,28 +3,37 @@
 //! The author's decisions are pure functions over what was observed; all effects are [`Step`]s, each at most one write.
 //! So a crash between two steps is the only kind of crash there is, and a plan can be printed, tested and compared.
 
+mod livelock;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
     future::Future,
+    ops::Range,
     time::Duration,
 };
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
+use livelock::{Guard, Verdict};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tracing::info;
 
 use crate::{
+    controller::RECONCILE_TIMEOUT,
     error::{Class, Error, Result},
-    object::Object,
+    object::{Key, Object},
     permission::{Permission, Verb},
     reconcile::{Context, Failure, Outcome, Reconciler},
 };
 
 /// Steps of one group that are under way at once.
 const STEPS_AT_ONCE: usize = 16;
+/// A step that takes longer is dropped; what it wrote is found by the next pass. Below the time-out of a whole run, so that
+/// the others of its group, and the status, still have time.
+const STEP_TIMEOUT: Duration = Duration::from_secs(30);
+const _: () = assert!(STEP_TIMEOUT.as_secs() < RECONCILE_TIMEOUT.as_secs());
 
 /// The closed list of a planner's effects, as data: an enum, each variant one write or one external effect.
 pub trait Step: Clone + Debug + PartialEq + Send + Sync + 'static {
@@ -102,15 +111,30 @@ impl<S> Plan<S> {
     }
 }
 
+/// The time, as a part of an observation. It passes anyway, so it makes no two observations differ: all are equal.
+#[derive(Clone, Copy, Debug)]
+pub struct Now(pub Timestamp);
+
+impl PartialEq for Now {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
 /// What became of a plan's steps: those that were tried, in the plan's order.
 pub type Results<S, O> = Vec<(Planned<S>, Result<O>)>;
 
 /// A reconciler whose decisions are pure.
+///
+/// # Guarantees
+/// A plan that comes again on an equal observation although all its steps succeeded is a livelock. Its steps are not taken,
+/// each results in [`Error::Livelock`], of which [`status`](Self::status) can tell, and the key backs off. Then they are
+/// tried again, once for every second run, until another plan comes; the back-off grows meanwhile.
 pub trait Planner: Send + Sync + 'static {
     /// The kind that is reconciled.
     type Object: Object<Scope = k8s_openapi::NamespaceResourceScope>;
-    /// Everything the decision depends on, the time included.
-    type Observed: Send + Sync;
+    /// Everything the decision depends on, the time included (as [`Now`]).
+    type Observed: PartialEq + Send + Sync;
     /// The effects on the world.
     type Step: Step;
     /// What a step returns.
@@ -144,10 +168,10 @@ pub trait Planner: Send + Sync + 'static {
 }
 
 /// Drives a [`Planner`] as a [`Reconciler`].
-#[derive(Debug)]
-pub struct Planning<P> {
+pub struct Planning<P: Planner> {
     planner: P,
     declared: BTreeMap<&'static str, BTreeSet<Permission>>,
+    guard: Guard<P::Observed, P::Step>,
 }
 
 impl<P: Planner> Reconciler for Planning<P> {
@@ -155,22 +179,30 @@ impl<P: Planner> Reconciler for Planning<P> {
 
     async fn reconcile(&self, context: &Context<P::Object>) -> Result<Outcome, Failure> {
         let began = context.clock.wall();
+        let (key, uid) = (context.object.key(), context.object.uid_of());
         let reads = self.all_declared().filter(|permission| matches!(permission.verb, Verb::Get | Verb::List));
         let observed = self.planner.observe(&restricted(context, &reads.cloned().collect())).await?;
         let plan = self.planner.plan(&observed);
-        let results = self.carry_out(context, &plan).await;
+        let verdict = self.guard.judge(&key, uid.as_ref(), &observed, &plan);
+        let mut results = match verdict {
+            Verdict::Refuse => Vec::new(),
+            Verdict::Go | Verdict::TryAgain => self.carry_out(context, &plan).await,
+        };
+        let is_repeatable = verdict == Verdict::Refuse || has_succeeded(&plan, &results);
+        if is_repeatable && verdict != Verdict::Go {
+            results = livelocked(&plan);
+        }
         let status = self.planner.status(&observed, &plan, &results);
         let reported = report(context, status).await;
-        let mut failures: Vec<Error> = results.into_iter().filter_map(|(_, result)| result.err()).collect();
-        failures.extend(reported.err());
-        // The most hopeful failure decides: one that is worth another try must not be lost behind one that is not.
-        failures.sort_by_key(|error| error.class() == Class::Terminal);
-        let now = context.clock.wall();
-        match failures.into_iter().next() {
-            None => Ok(next_look(&plan, Timestamp::MIN, now).map_or(Outcome::Done, Outcome::RequeueAfter)),
-            // What was due before this pass began did not help it, and must not make it spin.
-            Some(error) => Err(Failure { error, look_again: next_look(&plan, began, now) }),
+        let outcome = outcome(&plan, results, reported, began..context.clock.wall());
+        if is_repeatable {
+            self.guard.note(key, uid, observed, plan, verdict);
         }
+        outcome
+    }
+
+    fn forget(&self, key: &Key) {
+        self.guard.forget(key);
     }
 
     fn permissions(&self) -> Vec<Permission> {
@@ -186,7 +218,7 @@ impl<P: Planner> Planning<P> {
         for (variant, permissions) in planner.permissions() {
             declared.entry(variant).or_default().extend(permissions);
         }
-        Self { planner, declared }
+        Self { planner, declared, guard: Guard::default() }
     }
 
     /// What the variants declare, all together.
@@ -224,7 +256,14 @@ impl<P: Planner> Planning<P> {
         info!(step = %variant, effect = ?planned.step, reason = %planned.reason, "taking a step");
         let nothing = BTreeSet::new();
         let declared = self.declared.get(variant).unwrap_or(&nothing);
-        self.planner.act(&restricted(context, declared), &planned.step).await
+        let context = restricted(context, declared);
+        match tokio::time::timeout(STEP_TIMEOUT, self.planner.act(&context, &planned.step)).await {
+            Ok(result) => result,
+            Err(_) => {
+                let dropped = format!("{variant} was dropped: it took longer than {} s", STEP_TIMEOUT.as_secs());
+                Err(Error::other(Class::Transient, dropped))
+            }
+        }
     }
 }
 
@@ -258,6 +297,36 @@ where
     let object: K = serde_json::from_value(object).map_err(encoding)?;
     context.client.replace_status(&object).await?;
     Ok(())
+}
+
+/// True if there were steps and all of them were taken and succeeded.
+fn has_succeeded<S, O>(plan: &Plan<S>, results: &Results<S, O>) -> bool {
+    !plan.is_empty() && results.len() == plan.steps().count() && results.iter().all(|(_, result)| result.is_ok())
+}
+
+/// The results of a plan that comes again and again: whatever its steps return, they do not help.
+fn livelocked<S: Step, O>(plan: &Plan<S>) -> Results<S, O> {
+    let variants: BTreeSet<_> = plan.steps().map(|planned| planned.step.variant()).collect();
+    let steps = variants.into_iter().collect::<Vec<_>>().join(", ");
+    plan.steps().map(|planned| (planned.clone(), Err(Error::Livelock { steps: steps.clone() }))).collect()
+}
+
+/// What a pass asks for that lasted from the start to the end of `pass`.
+fn outcome<S, O>(
+    plan: &Plan<S>,
+    results: Results<S, O>,
+    reported: Result<()>,
+    pass: Range<Timestamp>,
+) -> Result<Outcome, Failure> {
+    let mut failures: Vec<Error> = results.into_iter().filter_map(|(_, result)| result.err()).collect();
+    failures.extend(reported.err());
+    // The most hopeful failure decides: one that is worth another try must not be lost behind one that is not.
+    failures.sort_by_key(|error| error.class() == Class::Terminal);
+    match failures.into_iter().next() {
+        None => Ok(next_look(plan, Timestamp::MIN, pass.end).map_or(Outcome::Done, Outcome::RequeueAfter)),
+        // What was due before this pass began did not help it, and must not make it spin.
+        Some(error) => Err(Failure { error: Box::new(error), look_again: next_look(plan, pass.start, pass.end) }),
+    }
 }
 
 /// How long it is to the earliest time that a wait names, of those later than `after`.

@@ -6,7 +6,14 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{client::Client, clock::Clock, error::Error, event::Recorder, object::Object, permission::Permission};
+use crate::{
+    client::Client,
+    clock::Clock,
+    error::Error,
+    event::Recorder,
+    object::{Key, Object},
+    permission::Permission,
+};
 
 /// What a reconcile that succeeded asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +29,14 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Failure {
     /// What went wrong.
-    pub error: Error,
+    pub error: Box<Error>,
     /// Something is due after this long: the back-off must not last beyond it.
     pub look_again: Option<Duration>,
 }
 
 impl<E: Into<Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { error: error.into(), look_again: None }
+        Self { error: Box::new(error.into()), look_again: None }
     }
 }
 
@@ -46,6 +53,9 @@ pub trait Reconciler: Send + Sync + 'static {
 
     /// One pass. Must be idempotent: it is called for every change, and for no reason at all.
     fn reconcile(&self, context: &Context<Self::Object>) -> impl Future<Output = Result<Outcome, Failure>> + Send;
+
+    /// Forgets what it keeps about an object, which is gone.
+    fn forget(&self, _key: &Key) {}
 
     /// All that [`reconcile`](Self::reconcile) may ask of the API server, reads from watches aside.
     fn permissions(&self) -> Vec<Permission>;

@@ -37,7 +37,7 @@ impl Reconciler for Notes {
         let run = self.runs.fetch_add(1, Ordering::SeqCst);
         let target = Target::of(context.object.as_ref())?;
         context.client.patch::<ConfigMap>(&target, json!({"data": {"run": run.to_string()}})).await?;
-        Err(Failure { error: Error::other(Class::Transient, "always"), look_again: self.look_again })
+        Err(Failure { look_again: self.look_again, ..Error::other(Class::Transient, "always").into() })
     }
 
     fn permissions(&self) -> Vec<Permission> {

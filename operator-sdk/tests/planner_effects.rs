@@ -26,6 +26,7 @@ use operator_sdk::{
     reconcile::{Context, Reconciler},
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Deletes config maps by name, in groups; reports a number of replicas.
@@ -35,6 +36,8 @@ struct Deleter {
     status: ReplicaSetStatus,
     waits: Vec<Wait>,
     deletes_while_it_observes: bool,
+    /// Steps under way, and the most there ever were.
+    at_once: Arc<Mutex<(usize, usize)>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +47,10 @@ enum Effect {
     Smuggle(&'static str),
     /// Changes the object itself.
     Mark,
+    /// Asks the process to stop.
+    Stop,
+    /// Does nothing, for so many seconds.
+    Sleep(u64),
 }
 
 impl Step for Effect {
@@ -52,6 +59,8 @@ impl Step for Effect {
             Self::Delete(_) => "Delete",
             Self::Smuggle(_) => "Smuggle",
             Self::Mark => "Mark",
+            Self::Stop => "Stop",
+            Self::Sleep(_) => "Sleep",
         }
     }
 }
@@ -81,7 +90,10 @@ impl Planner for Deleter {
         let effect = |name| match name {
             "smuggled" => Effect::Smuggle(name),
             "itself" => Effect::Mark,
-            _ => Effect::Delete(name),
+            "stop" => Effect::Stop,
+            "slow" => Effect::Sleep(1),
+            "stuck" => Effect::Sleep(1000),
+            name => Effect::Delete(name),
         };
         let planned = |name: &&'static str| Planned { step: effect(name), reason: "test".to_owned() };
         let groups = self.groups.iter().map(|group| group.iter().map(planned).collect());
@@ -96,6 +108,17 @@ impl Planner for Deleter {
             Effect::Mark => {
                 let mark = json!({"metadata": {"annotations": {"marked": "yes"}}});
                 context.client.patch::<ReplicaSet>(&Target::of(context.object.as_ref())?, mark).await?;
+            }
+            Effect::Stop => context.cancellation.cancel(),
+            Effect::Sleep(seconds) => {
+                let count = |difference: isize| {
+                    let mut at_once = self.at_once.lock().unwrap();
+                    at_once.0 = at_once.0.saturating_add_signed(difference);
+                    at_once.1 = at_once.1.max(at_once.0);
+                };
+                count(1);
+                tokio::time::sleep(Duration::from_secs(*seconds)).await;
+                count(-1);
             }
         }
         Ok(())
@@ -197,6 +220,32 @@ async fn a_group_begins_only_if_all_of_the_last_succeeded() {
     let (requests, error) = reconcile(deleter, declared(), Fence::open(Clock::system())).await;
     assert_eq!(requests, set(&["DELETE a", "DELETE b", "DELETE locked"]));
     assert_eq!(error, Some(Class::Transient));
+}
+
+#[tokio::test]
+async fn no_step_is_begun_after_the_process_was_asked_to_stop() {
+    let groups = vec![vec!["a"], vec!["stop"], vec!["b"]];
+    let deleter = Deleter { groups, status: status(3), ..Deleter::default() };
+    let (requests, error) = reconcile(deleter, declared(), Fence::open(Clock::system())).await;
+    assert_eq!((requests, error), (set(&["DELETE a"]), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_is_stuck_is_dropped_in_time_for_the_status() {
+    let deleter = Deleter { groups: vec![vec!["stuck", "a"], vec!["b"]], status: status(4), ..Deleter::default() };
+    let began = Instant::now();
+    let (requests, error) = reconcile(deleter, declared(), Fence::open(Clock::system())).await;
+    assert_eq!((requests, error), (set(&["DELETE a", "PUT status"]), Some(Class::Transient)));
+    assert_eq!(began.elapsed().as_secs(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_most_sixteen_steps_of_a_group_are_under_way() {
+    let deleter = Deleter { groups: vec![vec!["slow"; 40]], status: status(3), ..Deleter::default() };
+    let at_once = Arc::clone(&deleter.at_once);
+    let context = context(&Server::default(), declared(), Fence::open(Clock::system()));
+    assert!(Planning::new(deleter).reconcile(&context).await.is_ok());
+    assert_eq!(*at_once.lock().unwrap(), (0, 16));
 }
 
 #[tokio::test]

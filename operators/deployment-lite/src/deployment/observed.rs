@@ -11,10 +11,10 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use operator_sdk::selector;
+use operator_sdk::{plan::Now, selector};
 
 /// A Deployment, the ReplicaSets that concern it, and the time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
     /// The Deployment's metadata.
     pub metadata: ObjectMeta,
@@ -31,7 +31,7 @@ pub struct Observed {
     /// A ReplicaSet or a pod that does not fit its type: nothing can be counted.
     pub unreadable: Option<String>,
     /// When it was looked at.
-    pub now: Timestamp,
+    pub now: Now,
 }
 
 /// ReplicaSets as they were collected.
@@ -53,7 +53,7 @@ pub struct Candidate {
 }
 
 /// A ReplicaSet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Set {
     /// Its metadata.
     pub metadata: ObjectMeta,
@@ -84,7 +84,7 @@ impl Observed {
             metadata: deployment.metadata,
             spec: deployment.spec,
             status: deployment.status.unwrap_or_default(),
-            now,
+            now: Now(now),
         }
     }
 

@@ -72,7 +72,7 @@ fn count(observed: &Observed, plan: &mut Plan<Step>) {
     } else if present > wanted {
         let surplus = (present - wanted).min(BURST);
         let min_ready_seconds = observed.min_ready_seconds();
-        let victims = victim::choose(&observed.pods, &observed.neighbours, min_ready_seconds, observed.now, surplus);
+        let victims = victim::choose(&observed.pods, &observed.neighbours, min_ready_seconds, observed.now.0, surplus);
         let deletions = victims.into_iter().filter_map(|pod| Target::of(pod).ok());
         let reason = format!("{present} pods are there and {wanted} are wanted");
         plan.groups.push(
@@ -80,7 +80,7 @@ fn count(observed: &Observed, plan: &mut Plan<Step>) {
         );
     }
     // No event tells that a pod has been ready for long enough (R16).
-    if let Some(next) = availability::next_available(&observed.pods, observed.min_ready_seconds(), observed.now) {
+    if let Some(next) = availability::next_available(&observed.pods, observed.min_ready_seconds(), observed.now.0) {
         plan.waits.push(Wait { what: "a ready pod to become available".to_owned(), until: Some(next) });
     }
 }

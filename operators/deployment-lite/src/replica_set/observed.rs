@@ -10,10 +10,10 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use operator_sdk::selector;
+use operator_sdk::{plan::Now, selector};
 
 /// A ReplicaSet, the pods that concern it, and the time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
     /// The ReplicaSet's metadata.
     pub metadata: ObjectMeta,
@@ -35,7 +35,7 @@ pub struct Observed {
     /// A pod that does not fit its type: nothing can be counted.
     pub unreadable: Option<String>,
     /// When it was looked at.
-    pub now: Timestamp,
+    pub now: Now,
 }
 
 /// Pods as they were collected.
@@ -71,7 +71,7 @@ impl Observed {
             metadata: replica_set.metadata,
             spec: replica_set.spec,
             status: replica_set.status.unwrap_or_default(),
-            now,
+            now: Now(now),
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) fn status(observed: &Observed, plan: &Plan<Step>, results: &Results<S
     }
     if let Some(problem) = core::problem(observed) {
         let mut conditions = observed.status.conditions.clone().unwrap_or_default();
-        set(&mut conditions, STALLED, problem.reason, problem.message, observed.now);
+        set(&mut conditions, STALLED, problem.reason, problem.message, observed.now.0);
         let observed_generation = observed.metadata.generation;
         return ReplicaSetStatus { observed_generation, conditions: Some(conditions), ..observed.status.clone() };
     }
@@ -45,7 +45,7 @@ pub(super) fn status(observed: &Observed, plan: &Plan<Step>, results: &Results<S
         replicas: count(observed.pods.len()),
         fully_labeled_replicas: Some(of_pods(&|pod| has_labels_of_template(observed, pod))),
         ready_replicas: Some(of_pods(&is_ready)),
-        available_replicas: Some(of_pods(&|pod| is_available(pod, observed.min_ready_seconds(), observed.now))),
+        available_replicas: Some(of_pods(&|pod| is_available(pod, observed.min_ready_seconds(), observed.now.0))),
         terminating_replicas: Some(count(observed.terminating)),
         conditions: conditions(observed, results),
     }
@@ -69,7 +69,7 @@ fn conditions(observed: &Observed, results: &Results<Step, ()>) -> Option<Vec<Re
         Some(_) if conditions.iter().any(|condition| is(condition, REPLICA_FAILURE)) => {}
         Some((step, error)) => {
             let reason = if *step == Step::CreatePod { "FailedCreate" } else { "FailedDelete" };
-            set(&mut conditions, REPLICA_FAILURE, reason, error.to_string(), observed.now);
+            set(&mut conditions, REPLICA_FAILURE, reason, error.to_string(), observed.now.0);
         }
     }
     Some(conditions).filter(|conditions| !conditions.is_empty())
@@ -192,9 +192,9 @@ mod tests {
             let status = report(observed, &Vec::new());
             (status.ready_replicas, status.available_replicas)
         };
-        observed.now = Timestamp::from_second(9).unwrap();
+        observed.now.0 = Timestamp::from_second(9).unwrap();
         assert_eq!(numbers(&observed), (Some(1), Some(0)));
-        observed.now = Timestamp::from_second(10).unwrap();
+        observed.now.0 = Timestamp::from_second(10).unwrap();
         assert_eq!(numbers(&observed), (Some(1), Some(1)));
     }
 

@@ -29,7 +29,7 @@ pub(crate) fn condition(observed: &Observed) -> Option<&DeploymentCondition> {
 /// True once there has been no progress for longer than the deadline (D63).
 pub(crate) fn is_over(observed: &Observed) -> bool {
     let is_said = condition(observed).is_some_and(|condition| condition.reason.as_deref() == Some(TIMED_OUT));
-    is_said || end(observed).is_some_and(|end| end < observed.now)
+    is_said || end(observed).is_some_and(|end| end < observed.now.0)
 }
 
 /// Looks again when the deadline is over, as no event may tell (D64).
@@ -70,7 +70,7 @@ mod tests {
         };
         deployment.status = Some(DeploymentStatus { conditions: Some(vec![condition]), ..DeploymentStatus::default() });
         let mut observed = fixture::observed(&deployment, vec![]);
-        observed.now = Timestamp::from_second(now).unwrap();
+        observed.now.0 = Timestamp::from_second(now).unwrap();
         observed
     }
 

@@ -151,7 +151,7 @@ mod tests {
         deployment.status = Some(DeploymentStatus { conditions: Some(condition.into_iter().collect()), ..before });
         let new = fixture::replica_set(&deployment, "new", "web:2", 10, 4);
         let mut observed = fixture::observed(&deployment, vec![new]);
-        observed.now = Timestamp::from_second(now).unwrap();
+        observed.now.0 = Timestamp::from_second(now).unwrap();
         observed
     }
 
