@@ -59,7 +59,7 @@ const OF_BOTH: [Spoilt; 19] = [
 ];
 
 /// What a LiteDeployment refuses beyond that.
-const OF_DEPLOYMENT: [Spoilt; 11] = [
+const OF_DEPLOYMENT: [Spoilt; 12] = [
     ("spec.revisionHistoryLimit", |spec| spec["revisionHistoryLimit"] = json!(-1)),
     ("spec.progressDeadlineSeconds", |spec| spec["progressDeadlineSeconds"] = json!(-1)),
     ("spec.progressDeadlineSeconds", |spec| {
@@ -67,6 +67,7 @@ const OF_DEPLOYMENT: [Spoilt; 11] = [
         spec["minReadySeconds"] = json!(30);
     }),
     ("spec.strategy.type", |spec| spec["strategy"] = json!({"type": "Sideways"})),
+    ("spec.strategy.rollingUpdate", |spec| spec["strategy"] = json!({"type": "Recreate", "rollingUpdate": {}})),
     ("spec.strategy.rollingUpdate.maxSurge", |spec| limits(spec, json!(-1), json!(1))),
     ("spec.strategy.rollingUpdate.maxSurge", |spec| limits(spec, json!("many"), json!(1))),
     ("spec.strategy.rollingUpdate.maxUnavailable", |spec| limits(spec, json!(1), json!(-1))),
