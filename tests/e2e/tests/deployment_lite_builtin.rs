@@ -75,7 +75,10 @@ fn web(name: &str, replicas: i32) -> Value {
             "selector": {"matchLabels": {"app": name}},
             "template": {
                 "metadata": {"labels": {"app": name}},
-                "spec": {"containers": [pod::web_container(pod::AGNHOST)], "terminationGracePeriodSeconds": 1},
+                "spec": {
+                    "containers": [{"name": "web", "image": pod::AGNHOST, "args": ["pause"]}],
+                    "terminationGracePeriodSeconds": 1,
+                },
             },
         },
     })
