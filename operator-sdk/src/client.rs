@@ -1,14 +1,15 @@
 //! The write client: the only code of an operator that changes anything in the cluster, its Lease and Events aside.
 //!
 //! Every request is declared beforehand (or refused before it is sent), has a time-out, is refused once leadership may
-//! have lapsed, and is noted, so that the next reconcile of the same key waits until the caches show it. It retries
-//! nothing: a failed reconcile is tried again by the queue, on fresh data.
+//! have lapsed, and is noted, so that the next reconcile of the same key waits until the caches show it. It sends again
+//! only reads, and what the server did not look at: all else is tried again by the queue, on fresh data.
 
 #![expect(clippy::disallowed_methods, reason = "this is the module that writes")]
 
 mod connect;
 mod fence;
 mod journal;
+mod retry;
 
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
@@ -40,9 +41,9 @@ pub struct Writes {
 }
 
 impl Writes {
-    /// Writes over `client`, restricted to `allowed`, while `fence` holds.
+    /// Writes over `client`, restricted to `allowed`, while `fence` holds. To be called within a runtime.
     pub fn new(client: kube::Client, allowed: Arc<BTreeSet<Permission>>, fence: Fence) -> Self {
-        Self { client, allowed, fence }
+        Self { client: retry::retrying(client, fence.clone()), allowed, fence }
     }
 
     /// A client whose writes are noted in a journal of their own.
