@@ -15,6 +15,7 @@ use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 pub use connect::{ConnectError, connect};
 pub use fence::Fence;
+use http::header::CONTENT_TYPE;
 pub use journal::{Journal, Mark, Written};
 use kube::{
     Api,
@@ -147,6 +148,25 @@ impl Client {
         let patched = self
             .write::<K, _>(Permission::of::<K>(Verb::Patch), key, api.patch(&key.name, &parameters, &patch))
             .await?;
+        self.journal.note_revision(&patched);
+        Ok(patched)
+    }
+
+    /// Changes an object by JSON patch (RFC 6902); its tests say on what it depends, the uid above all.
+    ///
+    /// # Errors
+    /// [`Class::Invalid`](crate::Class::Invalid) if a test fails.
+    pub(crate) async fn json_patch<K>(&self, key: &Key, operations: Value) -> Result<K, RequestError>
+    where
+        K: Object<Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        let path = format!("{}/{}", K::url_path(&(), key.namespace.as_deref()), key.name);
+        let request = async {
+            let request = http::Request::patch(path).header(CONTENT_TYPE, "application/json-patch+json");
+            let request = request.body(operations.to_string().into_bytes()).map_err(kube::Error::HttpError)?;
+            self.writes.client.request::<K>(request).await
+        };
+        let patched = self.write::<K, _>(Permission::of::<K>(Verb::Patch), key, request).await?;
         self.journal.note_revision(&patched);
         Ok(patched)
     }
