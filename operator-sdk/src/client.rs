@@ -1,19 +1,21 @@
 //! The write client: the only code of an operator that changes anything in the cluster, its Lease and Events aside.
 //!
 //! Every request is declared beforehand (or refused before it is sent), has a time-out, is refused once leadership may
-//! have lapsed, and is noted, so that the next reconcile of the same key waits until the caches show it. It retries
-//! nothing: a failed reconcile is tried again by the queue, on fresh data.
+//! have lapsed, and is noted, so that the next reconcile of the same key waits until the caches show it. It sends again
+//! only reads, and what the server did not look at: all else is tried again by the queue, on fresh data.
 
 #![expect(clippy::disallowed_methods, reason = "this is the module that writes")]
 
 mod connect;
 mod fence;
 mod journal;
+mod retry;
 
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 pub use connect::{ConnectError, connect};
 pub use fence::Fence;
+use http::header::CONTENT_TYPE;
 pub use journal::{Journal, Mark, Written};
 use kube::{
     Api,
@@ -40,9 +42,9 @@ pub struct Writes {
 }
 
 impl Writes {
-    /// Writes over `client`, restricted to `allowed`, while `fence` holds.
+    /// Writes over `client`, restricted to `allowed`, while `fence` holds. To be called within a runtime.
     pub fn new(client: kube::Client, allowed: Arc<BTreeSet<Permission>>, fence: Fence) -> Self {
-        Self { client, allowed, fence }
+        Self { client: retry::retrying(client, fence.clone()), allowed, fence }
     }
 
     /// A client whose writes are noted in a journal of their own.
@@ -146,6 +148,25 @@ impl Client {
         let patched = self
             .write::<K, _>(Permission::of::<K>(Verb::Patch), key, api.patch(&key.name, &parameters, &patch))
             .await?;
+        self.journal.note_revision(&patched);
+        Ok(patched)
+    }
+
+    /// Changes an object by JSON patch (RFC 6902); its tests say on what it depends, the uid above all.
+    ///
+    /// # Errors
+    /// [`Class::Invalid`](crate::Class::Invalid) if a test fails.
+    pub(crate) async fn json_patch<K>(&self, key: &Key, operations: Value) -> Result<K, RequestError>
+    where
+        K: Object<Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        let path = format!("{}/{}", K::url_path(&(), key.namespace.as_deref()), key.name);
+        let request = async {
+            let request = http::Request::patch(path).header(CONTENT_TYPE, "application/json-patch+json");
+            let request = request.body(operations.to_string().into_bytes()).map_err(kube::Error::HttpError)?;
+            self.writes.client.request::<K>(request).await
+        };
+        let patched = self.write::<K, _>(Permission::of::<K>(Verb::Patch), key, request).await?;
         self.journal.note_revision(&patched);
         Ok(patched)
     }

@@ -1,10 +1,12 @@
 //! One kind's loop: changes fill a queue, workers reconcile, outcomes say when to look again.
 
+mod finalizing;
 mod hold;
 mod metrics;
 
 use std::{collections::BTreeMap, fmt, panic, sync::Arc, time::Duration};
 
+pub use finalizing::Finalizing;
 use futures::future::BoxFuture;
 use hold::{Holds, Verdict};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -26,7 +28,7 @@ use crate::{
     permission::{Permission, Verb},
     plan::{Planner, Planning},
     queue::{Queue, Retry},
-    reconcile::{Context, Failure, Outcome, Reconciler},
+    reconcile::{Cleanup, Context, Failure, Outcome, Reconciler},
 };
 
 const DEFAULT_CONCURRENCY: usize = 4;
@@ -57,6 +59,21 @@ impl<P: Planner> Controller<Planning<P>> {
     /// A controller for a planner.
     pub fn planner(planner: P, watch: &Watch<P::Object>) -> Self {
         Self::new(Planning::new(planner), watch)
+    }
+}
+
+impl<R: Cleanup> Controller<R> {
+    /// Keeps each object by a finalizer until it is cleaned up.
+    pub fn with_cleanup(self) -> Controller<Finalizing<R>> {
+        let reconciler = Finalizing(self.reconciler);
+        Controller {
+            permissions: self.permissions.into_iter().chain(reconciler.permissions()).collect(),
+            reconciler,
+            watch: self.watch,
+            reads: self.reads,
+            wiring: self.wiring,
+            concurrency: self.concurrency,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ pub mod controller;
 pub mod crd;
 pub mod error;
 pub mod event;
+pub mod finalizer;
 pub mod leader;
 pub mod manifest;
 pub mod object;

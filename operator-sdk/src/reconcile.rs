@@ -61,6 +61,21 @@ pub trait Reconciler: Send + Sync + 'static {
     fn permissions(&self) -> Vec<Permission>;
 }
 
+/// A reconciler of objects that leave something behind outside the cluster. What is inside goes with its owner.
+///
+/// # Guarantees
+/// The finalizer is there before the first reconcile. Clean-up begins on a fresh read. Only the incarnation that was
+/// cleaned up is let go.
+pub trait Cleanup: Reconciler {
+    /// Keeps the object until it is cleaned up, such as `greetings.example.com/cleanup`.
+    const FINALIZER: &'static str;
+
+    /// One pass over an object that is being deleted, read afresh. Must be idempotent. [`Outcome::Done`] lets it go.
+    ///
+    /// It is not called for an object that went before its finalizer was added, of which there was no reconcile either.
+    fn cleanup(&self, context: &Context<Self::Object>) -> impl Future<Output = Result<Outcome, Failure>> + Send;
+}
+
 /// What one call of a reconciler has at hand.
 #[derive(Clone)]
 pub struct Context<K> {

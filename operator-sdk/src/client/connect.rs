@@ -13,6 +13,8 @@ use kube::{
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection on which nothing comes for so long is dead. Longer than the silence of any watch that is well.
+const READ_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Why there is no connection to a cluster.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,7 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<kube::Client, ConnectE
     };
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(READ_TIMEOUT);
     let builder = ClientBuilder::try_from(config).map_err(|source| ConnectError::Setup(Box::new(source)))?;
     Ok(builder.build())
 }
