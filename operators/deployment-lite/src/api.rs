@@ -92,6 +92,41 @@ mod tests {
     }
 
     #[test]
+    fn both_kinds_can_be_scaled() {
+        for definition in definitions() {
+            let scale = json!({
+                "specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas",
+                "labelSelectorPath": ".status.selector",
+            });
+            let version = &definition["spec"]["versions"][0];
+            assert_eq!(version["subresources"]["scale"], scale);
+            let status = &version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"];
+            assert_eq!(status["selector"]["type"], "string");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_built_in_kind() {
+        let [deployment, _] = definitions();
+        let spec = &deployment["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+        let numbers = ["replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"];
+        assert_eq!(numbers.map(|field| spec[field]["default"].as_i64()), [Some(1), Some(0), Some(10), Some(600)]);
+        let limits = json!({"maxSurge": "25%", "maxUnavailable": "25%"});
+        let strategy = json!({"type": "RollingUpdate", "rollingUpdate": limits});
+        assert_eq!(spec["strategy"]["default"], strategy);
+        let built_in = |strategy: Value| {
+            let spec = json!({"selector": {}, "template": {}, "strategy": strategy});
+            let object = json!({"metadata": {}, "spec": spec});
+            let deployment: LiteDeployment = serde_json::from_value(object).unwrap();
+            serde_json::to_value(deployment.built_in().spec.strategy).unwrap()
+        };
+        let given = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}});
+        assert_eq!(built_in(json!({"type": "RollingUpdate"})), strategy);
+        assert_eq!(built_in(given)["rollingUpdate"], json!({"maxSurge": 1, "maxUnavailable": "25%"}));
+        assert_eq!(built_in(json!({"type": "Recreate"})), json!({"type": "Recreate"}));
+    }
+
+    #[test]
     fn every_rule_of_the_schema_found_its_place() {
         for definition in definitions() {
             let spec = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];

@@ -85,4 +85,14 @@ mod tests {
         let justified = BESIDES.iter().map(|(permission, _)| (*permission).to_owned()).collect();
         assert_eq!(besides, justified, "each right that upstream's roles lack needs its reason here");
     }
+
+    #[test]
+    fn owners_may_be_made_to_wait_for_what_they_own() {
+        let mut operator = Operator::builder("deployment-lite", "test");
+        add::<BuiltIn>(&mut operator);
+        let allowed: BTreeSet<String> = operator.permissions().iter().map(ToString::to_string).collect();
+        for kind in ["deployments", "replicasets"] {
+            assert!(allowed.contains(&format!("update {kind}.apps/finalizers")), "{allowed:?}");
+        }
+    }
 }

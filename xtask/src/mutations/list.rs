@@ -5,6 +5,8 @@
 //!   - test `package::path::to::the_test`
 //!   - mutation `folder/file.rs`: `old` → `new`
 //! ```
+//!
+//! `⏎` stands for a line break.
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -60,7 +62,9 @@ pub fn read(text: &str) -> Result<Vec<Mutation>> {
                 bail!("{numbers}: this is no mutation: {line}")
             };
             let test = test.take().with_context(|| format!("{numbers} has a mutation without a test"))?;
-            let (file, old, new) = (file.to_owned(), old.to_owned(), new.to_owned());
+            // A line break in the code, as a list has none.
+            let [old, new] = [old, new].map(|code| code.replace('⏎', "\n"));
+            let file = file.to_owned();
             mutations.push(Mutation { numbers: numbers.clone(), test, file, old, new });
         }
     }
@@ -78,7 +82,7 @@ mod tests {
   - test `one::core::tests::a_test`
   - mutation `one/src/core.rs`: `a < b` → `a > b`
   - test `one/effects::another_test`
-  - mutation `one/src/act.rs`: `send(|x| x)` → ``
+  - mutation `one/src/act.rs`: `send(⏎|x| x)` → ``
 - **D11** Left to the API server.
 ";
 
@@ -90,7 +94,7 @@ mod tests {
         assert_eq!(mutations[0].cargo_arguments(), ["-p", "one", "--lib"]);
         assert_eq!(mutations[0].test_path(), "core::tests::a_test");
         assert_eq!(mutations[1].cargo_arguments(), ["-p", "one", "--test", "effects"]);
-        assert_eq!(mutations[1].apply("send(|x| x);").unwrap(), ";");
+        assert_eq!(mutations[1].apply("send(\n|x| x);").unwrap(), ";");
         assert!(read("- **D1** a\n  - test `b`\n").is_err());
         assert!(read("- **D1** a\n  - mutation `b`: `c` → `d`\n").is_err());
         assert!(read("- **D1** a\n  - test `b`\n  - mutation `b` `c` → `d`\n").is_err());

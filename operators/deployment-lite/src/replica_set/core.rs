@@ -93,7 +93,7 @@ mod tests {
     use k8s_openapi::{
         api::{
             apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetSpec, ReplicaSetStatus},
-            core::v1::{PodSpec, PodStatus, PodTemplateSpec},
+            core::v1::{PodCondition, PodSpec, PodStatus, PodTemplateSpec},
         },
         apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time},
     };
@@ -214,6 +214,28 @@ mod tests {
     fn missing_pods_are_made_in_growing_groups() {
         let plan = planned(set(10), vec![]);
         assert_eq!(plan.groups.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2, 4, 3]);
+    }
+
+    #[test]
+    fn no_more_than_500_pods_are_made_or_deleted_in_a_pass() {
+        assert_eq!(planned(set(2000), vec![]).steps().count(), 500);
+        let many = (0..2000).map(|number| pod(&number.to_string(), "Running")).collect();
+        assert_eq!(planned(set(1000), many).steps().count(), 500);
+    }
+
+    #[test]
+    fn a_pod_that_is_about_to_become_available_is_waited_for() {
+        let mut waiting = pod("a", "Running");
+        waiting.status.as_mut().unwrap().conditions = Some(vec![PodCondition {
+            type_: "Ready".to_owned(),
+            status: "True".to_owned(),
+            last_transition_time: Some(Time(Timestamp::UNIX_EPOCH)),
+            ..PodCondition::default()
+        }]);
+        let mut set = set(1);
+        set.spec.min_ready_seconds = Some(30);
+        let waits = planned(set, vec![waiting]).waits;
+        assert_eq!(waits[0].until, Timestamp::from_second(30).ok());
     }
 
     #[test]
