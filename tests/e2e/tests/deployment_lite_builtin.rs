@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::audit::{self, Request};
 use e2e::cluster::Cluster;
 use e2e::wait::{self, Seen};
 use e2e::{namespace, pod};
-use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use kube::Api;
-use kube::api::PostParams;
 use serde_json::{Value, json};
 
 const QUIET: Duration = Duration::from_secs(10);
@@ -21,13 +18,15 @@ const REST: SignedDuration = SignedDuration::from_secs(3);
 #[tokio::test]
 async fn a_finished_deployment_is_looked_at_without_a_write() -> Result<()> {
     namespace::with_namespace("finished", async |cluster, namespace| {
-        let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), &namespace);
         let begun = audit::now();
         // The one without replicas has a status of nothing but zeros, which the API server leaves out.
-        for (name, replicas) in [("web", 2), ("none", 0)] {
-            deployments.create(&PostParams::default(), &serde_json::from_value(web(name, replicas))?).await?;
-            let rolled_out = ["-n", &namespace, "rollout", "status", &format!("deployment/{name}"), "--timeout=55s"];
-            cluster.run_kubectl(&rolled_out).await?;
+        let objects = json!({"apiVersion": "v1", "kind": "List", "items": [web("web", 2), web("none", 0)]});
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), objects.to_string())?;
+        let path = file.path().to_str().context("a temporary file with a strange name")?;
+        cluster.run_kubectl(&["-n", &namespace, "apply", "-f", path]).await?;
+        for deployment in ["deployment/web", "deployment/none"] {
+            cluster.run_kubectl(&["-n", &namespace, "rollout", "status", deployment, "--timeout=55s"]).await?;
         }
         wait::until("the last writes", REST_LIMIT, async || {
             let late = writes(&cluster, &namespace, audit::now() - REST).await?;
