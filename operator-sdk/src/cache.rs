@@ -18,6 +18,7 @@ use std::{
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use read::Read;
 pub use store::Change;
 use store::Store;
 use tokio::{
@@ -145,6 +146,17 @@ impl<K: Object> Watch<K> {
                 progress: watch::Sender::new(0),
             }),
         }
+    }
+
+    /// A cache that holds these objects and that nobody fills: for tests of code that reads.
+    pub fn holding(objects: impl IntoIterator<Item = K>) -> Self {
+        let watch = Self::new();
+        watch.shared.with_store(|store| {
+            for object in objects {
+                store.upsert(Read::Whole(object));
+            }
+        });
+        watch
     }
 
     /// The object of this key as the cache has it.
@@ -318,4 +330,45 @@ impl<K: Object> AnyWatch for Shared<K> {
 /// The newest revision that a list response stands for.
 fn list_revision(resource_version: Option<&str>) -> Revision {
     resource_version.and_then(Revision::parse).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::{
+        api::core::v1::{ConfigMap, Pod},
+        apimachinery::pkg::apis::meta::v1::OwnerReference,
+    };
+
+    use super::*;
+
+    #[test]
+    fn only_this_very_incarnation_of_a_controller_is_found() {
+        let metadata = ObjectMeta {
+            name: Some("web".to_owned()),
+            namespace: Some("default".to_owned()),
+            uid: Some("u".to_owned()),
+            resource_version: Some("1".to_owned()),
+            ..ObjectMeta::default()
+        };
+        let maps = Watch::holding([ConfigMap { metadata: metadata.clone(), ..ConfigMap::default() }]);
+        let child = |kind: &str, uid: &str, controller| ObjectMeta {
+            namespace: Some("default".to_owned()),
+            owner_references: Some(vec![OwnerReference {
+                api_version: "v1".to_owned(),
+                kind: kind.to_owned(),
+                name: "web".to_owned(),
+                uid: uid.to_owned(),
+                controller: Some(controller),
+                ..OwnerReference::default()
+            }]),
+            ..ObjectMeta::default()
+        };
+        assert!(maps.controller_of(&child("ConfigMap", "u", true)).is_some());
+        assert!(maps.controller_of(&child("ConfigMap", "former", true)).is_none());
+        assert!(maps.controller_of(&child("Secret", "u", true)).is_none());
+        assert!(maps.controller_of(&child("ConfigMap", "u", false)).is_none());
+        let elsewhere = ObjectMeta { namespace: Some("other".to_owned()), ..child("ConfigMap", "u", true) };
+        assert!(maps.controller_of(&elsewhere).is_none());
+        assert!(Watch::<Pod>::holding([]).controller_of(&child("Pod", "u", true)).is_none());
+    }
 }

@@ -347,3 +347,36 @@ fn panic_message(payload: Box<dyn std::any::Any + Send + 'static>) -> String {
         Err(payload) => payload.downcast::<String>().map_or_else(|_| "no message".to_owned(), |text| *text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::OwnerReference};
+
+    use super::*;
+
+    fn map(label: &str, is_controlled: bool) -> Arc<ConfigMap> {
+        let owner = OwnerReference { controller: Some(true), ..OwnerReference::default() };
+        Arc::new(ConfigMap {
+            metadata: ObjectMeta {
+                labels: Some([("app".to_owned(), label.to_owned())].into()),
+                owner_references: is_controlled.then(|| vec![owner]),
+                ..ObjectMeta::default()
+            },
+            ..ConfigMap::default()
+        })
+    }
+
+    #[test]
+    fn an_orphan_is_new_when_it_comes_is_let_go_or_gets_other_labels() {
+        let is_new = |old: Option<Arc<ConfigMap>>, new: Option<Arc<ConfigMap>>| {
+            let key = Key::namespaced("default", "web");
+            new_orphan(&Change { key, old, new, unreadable: Vec::new() }).is_some()
+        };
+        assert!(is_new(None, Some(map("a", false))));
+        assert!(is_new(Some(map("a", true)), Some(map("a", false))));
+        assert!(is_new(Some(map("a", false)), Some(map("b", false))));
+        assert!(!is_new(Some(map("a", false)), Some(map("a", false))));
+        assert!(!is_new(None, Some(map("a", true))));
+        assert!(!is_new(Some(map("a", false)), None));
+    }
+}

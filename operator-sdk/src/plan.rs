@@ -272,12 +272,18 @@ fn restricted<K: Object>(context: &Context<K>, permissions: &BTreeSet<Permission
     Context { client: context.client.restricted_to(permissions), ..context.clone() }
 }
 
-/// Writes the status unless the object has it already.
+/// Writes the status unless the object has it already, or a step has written the object itself: a status goes out with the
+/// metadata of its object, and that at hand would take back what the step wrote. The write of the step is an event, so
+/// that the next pass comes soon.
 async fn report<K, S>(context: &Context<K>, status: S) -> Result<()>
 where
     K: Object<Scope = k8s_openapi::NamespaceResourceScope>,
     S: Serialize + DeserializeOwned + PartialEq,
 {
+    let written = context.object.uid_of().and_then(|uid| context.client.journal().version_of(&uid));
+    if written.is_some() && written != context.object.meta().resource_version {
+        return Ok(());
+    }
     let encoding = |source: serde_json::Error| Error::other(Class::Terminal, source);
     let mut object = serde_json::to_value(context.object.as_ref()).map_err(encoding)?;
     let held: Option<S> = match object.get_mut("status").map(Value::take) {
@@ -288,11 +294,7 @@ where
         return Ok(());
     }
     object["status"] = serde_json::to_value(status).map_err(encoding)?;
-    let mut object: K = serde_json::from_value(object).map_err(encoding)?;
-    // A step may have written the object itself; that is no conflict.
-    if let Some(version) = object.uid_of().and_then(|uid| context.client.journal().version_of(&uid)) {
-        object.meta_mut().resource_version = Some(version);
-    }
+    let object: K = serde_json::from_value(object).map_err(encoding)?;
     context.client.replace_status(&object).await?;
     Ok(())
 }

@@ -98,13 +98,12 @@ fn suite(cluster: &Cluster, purpose: &str, known: &[Known]) -> Result<()> {
     let tools = tools::ensure(&[Tool::EndToEndTest, Tool::Kubectl])?;
     let folder = paths::logs()?.join("conformance").join(purpose);
     paths::make(&folder)?;
-    let file = folder.join("report.json");
-    // A report of an earlier run must not be taken for this one's.
-    if file.exists() {
-        std::fs::remove_file(&file).with_context(|| format!("failed to remove {}", file.display()))?;
+    let (file, log) = (folder.join("report.json"), folder.join("e2e.test.log"));
+    // What an earlier run left must not be taken for this one's.
+    for file in [&file, &log].into_iter().filter(|file| file.exists()) {
+        std::fs::remove_file(file).with_context(|| format!("failed to remove {}", file.display()))?;
     }
     clear(cluster)?;
-    let log = folder.join("e2e.test.log");
     let mut suite = process::bound(tools.path("e2e.test")?);
     suite
         .arg(format!("--kubeconfig={}", cluster.kubeconfig().display()))

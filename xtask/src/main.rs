@@ -8,6 +8,7 @@ mod digest;
 mod image;
 mod images;
 mod manifests;
+mod mutations;
 mod packages;
 mod paths;
 mod process;
@@ -49,6 +50,8 @@ enum Verb {
     Images(images::Arguments),
     /// Write CRDs and manifests from the operators' code.
     Manifests(manifests::Arguments),
+    /// Break the code behind each listed behaviour, and see that its test fails.
+    Mutations(mutations::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -97,5 +100,6 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Conformance(arguments) => conformance::run(&arguments),
         Verb::Images(arguments) => images::run(&arguments),
         Verb::Manifests(arguments) => manifests::run(&arguments),
+        Verb::Mutations(arguments) => mutations::run(&arguments),
     }
 }

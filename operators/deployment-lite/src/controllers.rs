@@ -4,13 +4,25 @@ use k8s_openapi::api::core::v1::Pod;
 use operator_sdk::{Controller, Operator, selector};
 
 use crate::{
-    api::{Api, Form},
+    api::{Api, BuiltIn, Form, Lite, LiteDeployment, LiteReplicaSet},
     deployment::{self, DeploymentPlanner},
     replica_set::ReplicaSetPlanner,
 };
 
-/// Adds the controllers of the kinds of `A`.
-pub fn add<A: Api>(operator: &mut Operator) {
+/// Adds the controllers of the kinds of our own, which are to be installed first.
+pub fn add_lite(operator: &mut Operator) {
+    operator.installs::<LiteDeployment>();
+    operator.installs::<LiteReplicaSet>();
+    add::<Lite>(operator);
+}
+
+/// Adds the controllers of the built-in kinds, which those of the control plane would be otherwise.
+pub fn add_built_in(operator: &mut Operator) {
+    operator.runs_on_control_plane();
+    add::<BuiltIn>(operator);
+}
+
+fn add<A: Api>(operator: &mut Operator) {
     let deployments = operator.watch::<A::Deployment>();
     let replica_sets = operator.watch::<A::ReplicaSet>();
     let pods = operator.watch::<Pod>();
@@ -35,7 +47,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::api::BuiltIn;
 
     /// What Kubernetes 1.37 allows its own two controllers, by group, resource and verbs
     /// (`plugin/pkg/auth/authorizer/rbac/bootstrappolicy/controller_policy.go`).
@@ -59,7 +70,7 @@ mod tests {
     #[test]
     fn it_may_do_no_more_than_the_controllers_whose_place_it_takes() {
         let mut operator = Operator::builder("deployment-lite", "test");
-        add::<BuiltIn>(&mut operator);
+        add_built_in(&mut operator);
         let besides: BTreeSet<String> = operator
             .permissions()
             .into_iter()

@@ -8,7 +8,6 @@
 //! Whoever may create a `LiteDeployment` may create pods: the template is passed on as it is, and Pod Security admission
 //! applies to the pods.
 
-mod act;
 pub mod api;
 pub mod controllers;
 mod core;

@@ -2,11 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::ValueEnum;
-use deployment_lite::{
-    api::{BuiltIn, Lite, LiteDeployment, LiteReplicaSet},
-    controllers,
-};
+use deployment_lite::controllers;
 use operator_sdk::Operator;
 
 #[derive(clap::Args)]
@@ -16,7 +12,7 @@ struct Flags {
     api: Kinds,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, clap::ValueEnum)]
 enum Kinds {
     /// LiteDeployments and LiteReplicaSets, safe beside the built-in kinds
     Lite,
@@ -32,15 +28,8 @@ async fn main() -> ExitCode {
         Err(code) => return code,
     };
     match api {
-        Kinds::Lite => {
-            operator.installs::<LiteDeployment>();
-            operator.installs::<LiteReplicaSet>();
-            controllers::add::<Lite>(&mut operator);
-        }
-        Kinds::Builtin => {
-            operator.runs_on_control_plane();
-            controllers::add::<BuiltIn>(&mut operator);
-        }
+        Kinds::Lite => controllers::add_lite(&mut operator),
+        Kinds::Builtin => controllers::add_built_in(&mut operator),
     }
     operator.run().await
 }

@@ -14,44 +14,112 @@ use tokio::process::Command;
 /// A program that gives up does so within this time.
 const GIVE_UP_LIMIT: Duration = Duration::from_secs(30);
 
-#[tokio::test]
-async fn a_selector_that_does_not_match_the_template_is_refused() -> Result<()> {
-    refused("selector", "selector", |object| object["spec"]["selector"] = json!({"matchLabels": {"app": "other"}}))
-        .await
+/// The field that is wrong, as the refusal names it, and how it is made so.
+type Spoilt = (&'static str, fn(&mut Value));
+
+/// What both kinds refuse.
+const OF_BOTH: [Spoilt; 19] = [
+    ("spec.selector", |spec| spec["selector"] = Value::Null),
+    ("spec.selector", |spec| spec["selector"] = json!({})),
+    ("spec.selector", |spec| spec["selector"] = json!({"matchLabels": {}, "matchExpressions": []})),
+    ("spec.selector.matchLabels", |spec| spec["selector"] = json!({"matchLabels": {"app": "other"}})),
+    ("spec.selector.matchLabels", |spec| spec["selector"]["matchLabels"]["no name!"] = json!("web")),
+    ("spec.selector.matchLabels.app", |spec| {
+        spec["selector"]["matchLabels"]["app"] = json!("no value!");
+        spec["template"]["metadata"]["labels"]["app"] = json!("no value!");
+    }),
+    ("spec.selector.matchExpressions", |spec| expression(spec, json!({"key": "tier", "operator": "Exists"}))),
+    ("spec.selector.matchExpressions[0].key", |spec| {
+        expression(spec, json!({"key": "no name!", "operator": "DoesNotExist"}));
+    }),
+    ("spec.selector.matchExpressions[0].operator", |spec| {
+        expression(spec, json!({"key": "app", "operator": "Like", "values": ["web"]}));
+    }),
+    ("spec.selector.matchExpressions[0].values", |spec| expression(spec, json!({"key": "app", "operator": "In"}))),
+    ("spec.selector.matchExpressions[0].values", |spec| {
+        expression(spec, json!({"key": "app", "operator": "Exists", "values": ["web"]}));
+    }),
+    ("spec.selector.matchExpressions[0].values[1]", |spec| {
+        expression(spec, json!({"key": "app", "operator": "In", "values": ["web", "no value!"]}));
+    }),
+    ("spec.template", |spec| spec["template"] = Value::Null),
+    ("spec.template.metadata.labels.tier", |spec| {
+        spec["template"]["metadata"]["labels"]["tier"] = json!("no value!");
+    }),
+    ("spec.template.spec.restartPolicy", |spec| spec["template"]["spec"]["restartPolicy"] = json!("OnFailure")),
+    ("spec.template.spec.activeDeadlineSeconds", |spec| {
+        spec["template"]["spec"]["activeDeadlineSeconds"] = json!(60);
+    }),
+    ("spec.template.spec.containers[0].readinessProbe.httpGet.port", |spec| {
+        let probe = json!({"httpGet": {"path": "/", "port": 3_000_000_000_u32}});
+        spec["template"]["spec"]["containers"][0]["readinessProbe"] = probe;
+    }),
+    ("spec.replicas", |spec| spec["replicas"] = json!(-1)),
+    ("spec.minReadySeconds", |spec| spec["minReadySeconds"] = json!(-1)),
+];
+
+/// What a LiteDeployment refuses beyond that.
+const OF_DEPLOYMENT: [Spoilt; 12] = [
+    ("spec.revisionHistoryLimit", |spec| spec["revisionHistoryLimit"] = json!(-1)),
+    ("spec.progressDeadlineSeconds", |spec| spec["progressDeadlineSeconds"] = json!(-1)),
+    ("spec.progressDeadlineSeconds", |spec| {
+        spec["progressDeadlineSeconds"] = json!(30);
+        spec["minReadySeconds"] = json!(30);
+    }),
+    ("spec.strategy.type", |spec| spec["strategy"] = json!({"type": "Sideways"})),
+    ("spec.strategy.rollingUpdate", |spec| spec["strategy"] = json!({"type": "Recreate", "rollingUpdate": {}})),
+    ("spec.strategy.rollingUpdate.maxSurge", |spec| limits(spec, json!(-1), json!(1))),
+    ("spec.strategy.rollingUpdate.maxSurge", |spec| limits(spec, json!("many"), json!(1))),
+    ("spec.strategy.rollingUpdate.maxUnavailable", |spec| limits(spec, json!(1), json!(-1))),
+    ("spec.strategy.rollingUpdate.maxUnavailable", |spec| limits(spec, json!(1), json!("25"))),
+    ("spec.strategy.rollingUpdate.maxUnavailable", |spec| limits(spec, json!(1), json!("101%"))),
+    ("spec.strategy.rollingUpdate.maxUnavailable", |spec| limits(spec, json!(0), json!(0))),
+    ("spec.strategy.rollingUpdate.maxUnavailable", |spec| limits(spec, json!("0%"), json!("0%"))),
+];
+
+fn expression(spec: &mut Value, expression: Value) {
+    spec["selector"]["matchExpressions"] = json!([expression]);
+}
+
+fn limits(spec: &mut Value, surge: Value, unavailable: Value) {
+    spec["strategy"] = json!({"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}});
+}
+
+/// A good object of a kind.
+fn web(kind: &str) -> Value {
+    let mut object = lite_deployment::web("web", 0);
+    object["kind"] = json!(kind);
+    object
 }
 
 #[tokio::test]
-async fn negative_replicas_are_refused() -> Result<()> {
-    refused("replicas", "spec.replicas", |object| object["spec"]["replicas"] = json!(-1)).await
+async fn what_a_lite_deployment_may_not_ask_for_is_refused_by_the_fields_name() -> Result<()> {
+    refused("LiteDeployment", OF_BOTH.into_iter().chain(OF_DEPLOYMENT)).await
 }
 
 #[tokio::test]
-async fn a_rolling_update_that_may_neither_surge_nor_lack_is_refused() -> Result<()> {
-    refused("limits", "maxUnavailable", |object| {
-        object["spec"]["strategy"] =
-            json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}});
-    })
-    .await?;
-    refused("percent", "maxUnavailable", |object| {
-        object["spec"]["strategy"] =
-            json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "0%", "maxUnavailable": "0%"}});
-    })
-    .await
+async fn what_a_lite_replica_set_may_not_ask_for_is_refused_by_the_fields_name() -> Result<()> {
+    refused("LiteReplicaSet", OF_BOTH).await
 }
 
-#[tokio::test]
-async fn a_selector_whose_expression_lacks_values_is_refused() -> Result<()> {
-    refused("values", "spec.selector.matchExpressions[0].values", |object| {
-        object["spec"]["selector"]["matchExpressions"] = json!([{"key": "app", "operator": "In"}]);
-    })
-    .await
-}
-
-#[tokio::test]
-async fn a_port_that_no_type_can_hold_is_refused() -> Result<()> {
-    refused("port", "spec.template.spec.containers[0].readinessProbe.httpGet.port", |object| {
-        object["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] =
-            json!({"httpGet": {"path": "/", "port": 3_000_000_000_u32}});
+async fn refused(kind: &str, rows: impl IntoIterator<Item = Spoilt>) -> Result<()> {
+    namespace::with_namespace("refused", async |cluster, namespace| {
+        // Only the spoilt field is wrong: without it the same object is accepted.
+        let good = apply(&cluster, &namespace, &web(kind), DRY).await?;
+        ensure!(good.status.success(), "the object is refused before it is spoilt: {}", good.stderr);
+        let mut wrong = Vec::new();
+        for (field, spoil) in rows {
+            let mut object = web(kind);
+            spoil(&mut object["spec"]);
+            let output = apply(&cluster, &namespace, &object, DRY).await?;
+            if output.status.success() {
+                wrong.push(format!("accepted: {}", object["spec"]));
+            } else if !output.stderr.contains(&format!("{field}: ")) {
+                wrong.push(format!("{field} is not named: {}", output.stderr));
+            }
+        }
+        ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+        Ok(())
     })
     .await
 }
@@ -59,42 +127,31 @@ async fn a_port_that_no_type_can_hold_is_refused() -> Result<()> {
 #[tokio::test]
 async fn a_changed_selector_is_refused() -> Result<()> {
     namespace::with_namespace("immutable", async |cluster, namespace| {
-        let good = lite_deployment::web("web", 0);
-        let applied = apply(&cluster, &namespace, &good).await?;
-        ensure!(applied.status.success(), "the good object is refused: {}", applied.stderr);
-        let mut changed = good;
-        changed["spec"]["selector"] = json!({"matchLabels": {"app": "web", "tier": "front"}});
-        changed["spec"]["template"]["metadata"]["labels"] = json!({"app": "web", "tier": "front"});
-        let refused = apply(&cluster, &namespace, &changed).await?;
-        ensure!(!refused.status.success(), "a changed selector is accepted");
-        ensure!(refused.stderr.contains("spec.selector"), "the field is not named: {}", refused.stderr);
+        for kind in ["LiteDeployment", "LiteReplicaSet"] {
+            let good = web(kind);
+            let applied = apply(&cluster, &namespace, &good, &[]).await?;
+            ensure!(applied.status.success(), "the good object is refused: {}", applied.stderr);
+            let mut changed = good;
+            changed["spec"]["selector"] = json!({"matchLabels": {"app": "web", "tier": "front"}});
+            changed["spec"]["template"]["metadata"]["labels"] = json!({"app": "web", "tier": "front"});
+            let refused = apply(&cluster, &namespace, &changed, &[]).await?;
+            ensure!(!refused.status.success(), "a changed selector of a {kind} is accepted");
+            ensure!(refused.stderr.contains("spec.selector: "), "the field is not named: {}", refused.stderr);
+        }
         Ok(())
     })
     .await
 }
 
-async fn refused(purpose: &str, field: &str, spoil: impl FnOnce(&mut Value)) -> Result<()> {
-    namespace::with_namespace(purpose, async |cluster, namespace| {
-        // Only the spoilt field is wrong: without it the same object is accepted.
-        let mut object = lite_deployment::web("web", 0);
-        let good = apply(&cluster, &namespace, &object).await?;
-        ensure!(good.status.success(), "the object is refused before it is spoilt: {}", good.stderr);
-        lite_deployment::delete(&cluster, &namespace, "web").await?;
-        spoil(&mut object);
-        object["metadata"]["name"] = json!("spoilt");
-        let output = apply(&cluster, &namespace, &object).await?;
-        ensure!(!output.status.success(), "it is accepted: {object}");
-        ensure!(output.stderr.contains(field), "the field {field} is not named: {}", output.stderr);
-        Ok(())
-    })
-    .await
-}
+/// Only asks what the API server would say.
+const DRY: &[&str] = &["--dry-run=server"];
 
-async fn apply(cluster: &Cluster, namespace: &str, object: &Value) -> Result<Output> {
+async fn apply(cluster: &Cluster, namespace: &str, object: &Value, options: &[&str]) -> Result<Output> {
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), object.to_string())?;
-    command::finish(cluster.kubectl().args(["-n", namespace, "apply", "-f"]).arg(file.path()), command::USUAL_LIMIT)
-        .await
+    let mut command = cluster.kubectl();
+    command.args(["-n", namespace, "apply"]).args(options).arg("-f").arg(file.path());
+    command::finish(&mut command, command::USUAL_LIMIT).await
 }
 
 #[tokio::test]

@@ -17,6 +17,10 @@ const VALUES_MAX: u32 = 32;
 const LABEL_NAME_LENGTH_MAX: u32 = 317;
 const LABEL_VALUE_LENGTH_MAX: u32 = 63;
 
+/// What the value of a label is, and what its name is with its optional prefix.
+const LABEL_VALUE: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
+const LABEL_NAME: &str = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
+
 /// What a LiteDeployment may ask for, with the defaults of the built-in kind (D68, D69).
 pub(super) fn deployment_spec(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = generator.subschema_for::<DeploymentSpec>();
@@ -133,14 +137,23 @@ fn status(mut schema: Schema) -> Schema {
 /// A selector that is not empty and never changes.
 fn selector(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = generator.subschema_for::<LabelSelector>();
-    put(&mut schema, "/properties/matchLabels", json!({"maxProperties": LABELS_MAX}));
-    put(&mut schema, "/properties/matchLabels/additionalProperties", json!({"maxLength": LABEL_VALUE_LENGTH_MAX}));
+    let names = json!({
+        "rule": format!("self.all(name, name.matches('{LABEL_NAME}'))"),
+        "message": "must be names of labels",
+    });
+    put(
+        &mut schema,
+        "/properties/matchLabels",
+        json!({"maxProperties": LABELS_MAX, "x-kubernetes-validations": [names]}),
+    );
+    put(&mut schema, "/properties/matchLabels/additionalProperties", label_value());
     put(&mut schema, "/properties/matchExpressions", json!({"maxItems": EXPRESSIONS_MAX}));
     let expression = "/properties/matchExpressions/items/properties";
-    put(&mut schema, &format!("{expression}/key"), json!({"maxLength": LABEL_NAME_LENGTH_MAX}));
+    let name = json!({"maxLength": LABEL_NAME_LENGTH_MAX, "pattern": LABEL_NAME});
+    put(&mut schema, &format!("{expression}/key"), name);
     put(&mut schema, &format!("{expression}/operator"), json!({"enum": ["In", "NotIn", "Exists", "DoesNotExist"]}));
     put(&mut schema, &format!("{expression}/values"), json!({"maxItems": VALUES_MAX}));
-    put(&mut schema, &format!("{expression}/values/items"), json!({"maxLength": LABEL_VALUE_LENGTH_MAX}));
+    put(&mut schema, &format!("{expression}/values/items"), label_value());
     put(
         &mut schema,
         "/properties/matchExpressions/items",
@@ -170,10 +183,14 @@ fn template(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = generator.subschema_for::<PodTemplateSpec>();
     let labels = "/properties/metadata/properties/labels";
     put(&mut schema, labels, json!({"maxProperties": LABELS_MAX}));
-    put(&mut schema, &format!("{labels}/additionalProperties"), json!({"maxLength": LABEL_VALUE_LENGTH_MAX}));
+    put(&mut schema, &format!("{labels}/additionalProperties"), label_value());
     put(&mut schema, "", json!({"required": ["spec"]}));
     bound_ports(schema.as_object_mut().and_then(|schema| schema.get_mut("properties")));
     schema
+}
+
+fn label_value() -> Value {
+    json!({"maxLength": LABEL_VALUE_LENGTH_MAX, "pattern": LABEL_VALUE})
 }
 
 /// Bounds every port that may be a number or a name: the type behind it holds 32 bits, and there are no larger ports.
@@ -239,8 +256,8 @@ fn rolling_update_rules() -> Value {
     }])
 }
 
-/// The selector matches the template; pods restart for ever.
-fn workload_rules() -> [Value; 3] {
+/// The selector matches the template; pods run and restart for ever.
+fn workload_rules() -> [Value; 4] {
     let labels = "self.template.metadata.labels";
     let has_labels = format!("has(self.template.metadata) && has({labels})");
     let label = format!("{has_labels} && l in {labels}");
@@ -268,6 +285,11 @@ fn workload_rules() -> [Value; 3] {
             "rule": "!has(self.template.spec.restartPolicy) || self.template.spec.restartPolicy == 'Always'",
             "message": "must be Always",
             "fieldPath": ".template.spec.restartPolicy",
+        }),
+        json!({
+            "rule": "!has(self.template.spec.activeDeadlineSeconds)",
+            "message": "must not be given: these pods run until they are deleted",
+            "fieldPath": ".template.spec.activeDeadlineSeconds",
         }),
     ]
 }

@@ -1,20 +1,11 @@
 //! What an owner lets go because its selector does not match any more, and what it takes because nobody controls it
 //! (D72).
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use operator_sdk::{
-    Target,
+    owner::Claim,
     plan::{Plan, Planned},
 };
-
-/// An object whose owner references are to be changed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Claim {
-    /// Which.
-    pub target: Target,
-    /// The owners that it has.
-    pub owners: Vec<OwnerReference>,
-}
 
 /// How a controller calls its steps.
 pub(crate) struct Steps<S> {
@@ -49,10 +40,7 @@ pub(crate) fn plan<'a, S>(
 }
 
 fn claims<'a>(objects: impl IntoIterator<Item = &'a ObjectMeta>) -> impl Iterator<Item = Claim> {
-    objects.into_iter().filter_map(|metadata| {
-        let owners = metadata.owner_references.clone().unwrap_or_default();
-        Some(Claim { target: Target::of_metadata(metadata).ok()?, owners })
-    })
+    objects.into_iter().filter_map(|metadata| Claim::of_metadata(metadata).ok())
 }
 
 fn planned<S>(claims: impl Iterator<Item = Claim>, step: fn(Claim) -> S, reason: &str) -> Vec<Planned<S>> {

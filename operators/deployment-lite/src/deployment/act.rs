@@ -1,6 +1,12 @@
 //! Carries out steps.
 
-use operator_sdk::{Error, Result, client::Created, event::Type, owner::controller_reference, reconcile::Context};
+use operator_sdk::{
+    Error, Result,
+    client::Created,
+    event::Type,
+    owner::{self, controller_reference},
+    reconcile::Context,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -11,17 +17,14 @@ use super::{
         version::{self, Unusable},
     },
 };
-use crate::{
-    act,
-    api::{Api, Form},
-};
+use crate::api::{Api, Form};
 
 pub(super) async fn act<A: Api>(context: &Context<A::Deployment>, step: &Step) -> Result<()> {
     let (client, object) = (&context.client, context.object.as_ref());
     match step {
-        Step::ConfirmOwner => act::confirm(client, object).await?,
-        Step::AdoptReplicaSet(claim) => act::adopt::<_, A::ReplicaSet>(client, object, claim).await?,
-        Step::ReleaseReplicaSet(claim) => act::release::<_, A::ReplicaSet>(client, object, claim).await?,
+        Step::ConfirmOwner => owner::confirm(client, object).await?,
+        Step::AdoptReplicaSet(claim) => owner::adopt::<_, A::ReplicaSet>(client, object, claim).await?,
+        Step::ReleaseReplicaSet(claim) => owner::release::<_, A::ReplicaSet>(client, object, claim).await?,
         Step::CreateReplicaSet { name, hash, replicas, annotations } => {
             create::<A>(context, &New { name, hash, replicas: *replicas, annotations }).await?;
         }

@@ -78,7 +78,13 @@ fn follow(observed: &Observed, plan: &mut Plan<Step>) {
     match Phase::of(observed) {
         Phase::Deleting => {}
         Phase::RollingBack => rollback::plan(observed, plan),
-        Phase::Scaling => scaling::plan(observed, plan),
+        Phase::Scaling => {
+            scaling::plan(observed, plan);
+            // Where several former sets have pods they go first: then one is left to be scaled.
+            if plan.is_empty() && observed.is_recreated() {
+                recreate::plan(observed, plan);
+            }
+        }
         Phase::Paused => {
             scaling::plan(observed, plan);
             if plan.is_empty() && rollback::revision_wanted(observed).is_none() {
@@ -211,6 +217,19 @@ mod tests {
         assert_eq!(Phase::of(&looked_at), Phase::RollingBack);
         deployment.spec.paused = Some(true);
         assert_eq!(Phase::of(&observed(&deployment, sets)), Phase::Paused);
+    }
+
+    #[test]
+    fn a_recreated_deployment_of_another_size_first_loses_its_former_pods() {
+        let (mut deployment, sets) = half_way();
+        deployment.spec.replicas = Some(20);
+        deployment.spec.strategy.as_mut().unwrap().type_ = Some("Recreate".to_owned());
+        deployment.spec.strategy.as_mut().unwrap().rolling_update = None;
+        let looked_at = observed(&deployment, sets);
+        assert_eq!(Phase::of(&looked_at), Phase::Scaling);
+        assert!(
+            matches!(&steps(&looked_at)[..], [Step::ScaleReplicaSet { target, to: 0, .. }] if target.key.name == "old")
+        );
     }
 
     #[test]

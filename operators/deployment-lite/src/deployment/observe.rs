@@ -53,3 +53,84 @@ pub(crate) fn waits_for<A: Api>(
     let deployment = deployments.controller_of(set.meta())?;
     is_recreated(&deployment.built_in().spec).then(|| deployment.key())
 }
+
+#[cfg(test)]
+mod tests {
+    use operator_sdk::Watch;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::BuiltIn;
+
+    fn object<K: Object>(kind: &str, name: &str, owner: Option<(&str, &str)>, more: Value) -> K {
+        let owners = owner.map(|(kind, name)| {
+            json!([{"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": name, "controller": true}])
+        });
+        let mut object = json!({"kind": kind, "metadata": {
+            "name": name, "namespace": "default", "uid": name, "resourceVersion": "1", "labels": {"app": "web"},
+            "ownerReferences": owners,
+        }});
+        object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn deployment(strategy: &str) -> Deployment {
+        let spec = json!({"selector": {"matchLabels": {"app": "web"}}, "template": {}, "strategy": {"type": strategy}});
+        object("Deployment", "web", None, json!({"spec": spec}))
+    }
+
+    fn set(name: &str, owner: Option<(&str, &str)>) -> k8s_openapi::api::apps::v1::ReplicaSet {
+        object("ReplicaSet", name, owner, json!({"spec": {"selector": {}}}))
+    }
+
+    fn pod(owner: &str, phase: &str) -> Pod {
+        object("Pod", "pod", Some(("ReplicaSet", owner)), json!({"status": {"phase": phase}}))
+    }
+
+    #[test]
+    fn only_a_recreated_deployment_is_looked_at_when_a_pod_ends_or_goes() {
+        let woken = |strategy, old: Option<Pod>, new: Option<Pod>| {
+            let deployments = Watch::holding([deployment(strategy)]);
+            let sets = Watch::holding([set("old", Some(("Deployment", "web")))]);
+            let (old, new) = (old.map(Into::into), new.map(Into::into));
+            let change = Change { key: Key::namespaced("default", "pod"), old, new, unreadable: Vec::new() };
+            waits_for::<BuiltIn>(&deployments, &sets, &change).map(|key| key.name)
+        };
+        let running = || Some(pod("old", "Running"));
+        assert_eq!(woken("Recreate", running(), None).as_deref(), Some("web"));
+        assert_eq!(woken("Recreate", running(), Some(pod("old", "Failed"))).as_deref(), Some("web"));
+        assert_eq!(woken("Recreate", running(), running()), None);
+        assert_eq!(woken("Recreate", None, running()), None);
+        assert_eq!(woken("Recreate", Some(pod("old", "Succeeded")), None), None, "it did not run any more");
+        assert_eq!(woken("RollingUpdate", running(), None), None);
+        assert_eq!(woken("Recreate", Some(pod("other", "Running")), None), None);
+    }
+
+    #[test]
+    fn what_is_controlled_and_what_is_nobodys_is_collected() {
+        let sets = Watch::holding([
+            set("ours", Some(("Deployment", "web"))),
+            set("theirs", Some(("Deployment", "other"))),
+            set("free", None),
+            object(
+                "ReplicaSet",
+                "elsewhere",
+                None,
+                json!({"spec": {"selector": {}}, "metadata": {
+                    "name": "elsewhere", "namespace": "other", "uid": "e", "resourceVersion": "1", "labels": {"app": "web"},
+                }}),
+            ),
+        ]);
+        let running = |phase| {
+            let pods = Watch::holding([pod("ours", phase)]);
+            let collected = collect::<BuiltIn>(&deployment("Recreate"), &sets, &pods).unwrap();
+            let names: Vec<_> = collected.orphans.iter().map(|orphan| orphan.name.clone().unwrap()).collect();
+            assert_eq!(names, ["free"]);
+            let [Candidate { set, has_running_pods }] = &collected.owned[..] else { panic!("{:?}", collected.owned) };
+            assert_eq!(set.metadata.name.as_deref(), Some("ours"));
+            *has_running_pods
+        };
+        assert!(running("Running") && running("Unknown"));
+        assert!(!running("Failed") && !running("Succeeded"));
+    }
+}

@@ -36,7 +36,10 @@ pub(super) fn status(observed: &Observed, plan: &Plan<Step>, results: &Results<S
         let observed_generation = observed.metadata.generation;
         return DeploymentStatus { observed_generation, conditions: Some(conditions), ..observed.status.clone() };
     }
-    condition::remove(&mut conditions, STALLED);
+    match livelock(results) {
+        Some(report) => condition::set_message(&mut conditions, report, observed.now.0),
+        None => condition::remove(&mut conditions, STALLED),
+    }
     let current = version::current(observed);
     let mut status = numbers(observed, current, results);
     condition::set(&mut conditions, available_report(observed, status.available_replicas), observed.now.0);
@@ -60,6 +63,13 @@ pub(super) fn status(observed: &Observed, plan: &Plan<Step>, results: &Results<S
     }
     status.conditions = Some(conditions);
     status
+}
+
+/// The steps were not taken, because they change nothing.
+fn livelock(results: &Results<Step, ()>) -> Option<Report> {
+    let mut errors = results.iter().filter_map(|(_, result)| result.as_ref().err());
+    let error = errors.find(|error| matches!(error, Error::Livelock { .. }))?;
+    Some(Report { r#type: STALLED, status: "True", reason: "Livelock", message: error.to_string() })
 }
 
 fn numbers(observed: &Observed, current: Option<&Set>, results: &Results<Step, ()>) -> DeploymentStatus {
@@ -256,6 +266,21 @@ mod tests {
         deployment.spec.replicas = Some(3);
         let healed = report(&deployment, vec![set]);
         assert!(healed.conditions.unwrap().iter().all(|condition| condition.type_.as_deref() != Some(STALLED)));
+    }
+
+    #[test]
+    fn steps_that_change_nothing_are_told_until_they_do() {
+        let mut deployment = deployment(3, "1", "0");
+        let repeated = |deployment: &Deployment| {
+            let planned = Planned { step: Step::ConfirmOwner, reason: String::new() };
+            let livelock = Error::Livelock { steps: "ConfirmOwner".to_owned() };
+            status(&observed(deployment, vec![]), &Plan::default(), &vec![(planned, Err(livelock))])
+        };
+        let stalled = repeated(&deployment);
+        assert_eq!(condition(&stalled, STALLED).1, "Livelock");
+        deployment.status = Some(stalled);
+        let over = report(&deployment, vec![]).conditions.unwrap();
+        assert!(over.iter().all(|condition| condition.type_.as_deref() != Some(STALLED)));
     }
 
     #[test]

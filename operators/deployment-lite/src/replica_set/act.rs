@@ -1,20 +1,23 @@
 //! Carries out steps.
 
 use k8s_openapi::api::core::v1::Pod;
-use operator_sdk::{Object, Result, client::Created, event::Type, owner::controller_reference, reconcile::Context};
+use operator_sdk::{
+    Object, Result,
+    client::Created,
+    event::Type,
+    owner::{self, controller_reference},
+    reconcile::Context,
+};
 
 use super::{Step, build};
-use crate::{
-    act,
-    api::{Api, Form},
-};
+use crate::api::{Api, Form};
 
 pub(super) async fn act<A: Api>(context: &Context<A::ReplicaSet>, step: &Step) -> Result<()> {
     let (client, object) = (&context.client, context.object.as_ref());
     match step {
-        Step::ConfirmOwner => act::confirm(client, object).await?,
-        Step::AdoptPod(claim) => act::adopt::<_, Pod>(client, object, claim).await?,
-        Step::ReleasePod(claim) => act::release::<_, Pod>(client, object, claim).await?,
+        Step::ConfirmOwner => owner::confirm(client, object).await?,
+        Step::AdoptPod(claim) => owner::adopt::<_, Pod>(client, object, claim).await?,
+        Step::ReleasePod(claim) => owner::release::<_, Pod>(client, object, claim).await?,
         Step::Warn { reason, note } => tell::<A>(context, Type::Warning, reason, "Check", note.clone()),
         Step::CreatePod => {
             let owner = controller_reference(object)?;

@@ -3,11 +3,12 @@
 use k8s_openapi::api::core::v1::Pod;
 use operator_sdk::{
     Target,
+    owner::Claim,
     permission::{Permission, Verb},
     plan::{self, Declared},
 };
 
-use crate::{api::Api, core::claim::Claim};
+use crate::api::Api;
 
 /// One write, or one question to the API server that has to be answered before others.
 #[derive(Clone, Debug, PartialEq)]

@@ -36,7 +36,7 @@ pub(super) fn plan(observed: &Observed, plan: &mut Plan<Step>) {
             let former: Vec<&Set> = version::former(observed).filter(|set| set.size() > 0).collect();
             former.iter().for_each(|set| resize(observed, set, 0, plan));
         }
-        // All of the former sets go before there is another one (D40).
+        // There is one set with pods at a time (D40).
         _ if observed.is_recreated() => {}
         _ => {
             let total: i32 = of_many.iter().map(|set| set.size()).sum();
