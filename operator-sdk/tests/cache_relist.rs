@@ -121,6 +121,23 @@ async fn an_expired_revision_at_the_start_of_a_watch_leads_to_a_list() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_revision_that_the_server_has_yet_to_reach_leads_to_a_list_at_once() {
+    let too_large = json!({
+        "apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "Timeout", "code": 504,
+        "message": "Timeout: Too large resource version: 5, current: 4",
+        "details": {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]},
+    });
+    let script = vec![
+        ("limit=500", 200, list(5, &[map("a", 1)])),
+        ("watch=true", 504, too_large.to_string()),
+        ("limit=500", 200, list(9, &[map("a", 1), map("b", 8)])),
+    ];
+    let began = tokio::time::Instant::now();
+    assert_eq!(changes(script, 2).await, ["+a", "+b"]);
+    assert_eq!(began.elapsed(), Duration::ZERO, "it is no failure");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_broken_list_is_tried_again() {
     let script = vec![("limit=500", 503, "no".to_owned()), ("limit=500", 200, list(5, &[map("b", 1)]))];
     assert_eq!(changes(script, 1).await, ["+b"]);

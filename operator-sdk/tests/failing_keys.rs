@@ -21,7 +21,7 @@ use operator_sdk::{
     reconcile::{Context, Failure, Outcome, Reconciler},
 };
 use serde_json::json;
-use server::{Shared, environment, map};
+use server::{Running, Shared, map};
 use tokio::time::sleep;
 
 /// Fails always, after it has noted the attempt in the object.
@@ -51,11 +51,8 @@ async fn runs_in_an_hour(look_again: Option<Duration>, edits: u32) -> usize {
     server.lock().put(map("a"));
     let runs = Arc::default();
     let watch = Watch::<ConfigMap>::new();
-    let controller = Box::new(Controller::new(Notes { runs: Arc::clone(&runs), look_again }, &watch));
-    let environment = environment(server.client(), controller.as_ref());
-    let cancellation = environment.cancellation.clone();
-    let watching = tokio::spawn(watch.erased().run(server.client()));
-    let controlling = tokio::spawn(operator_sdk::controller::AnyController::run(controller, environment));
+    let controller = Controller::new(Notes { runs: Arc::clone(&runs), look_again }, &watch);
+    let running = Running::start(&server, controller, &watch);
     for _ in 0..edits {
         sleep(Duration::from_secs(3600) / (edits + 1)).await;
         let mut edited = server.lock().get("a").unwrap().clone();
@@ -63,9 +60,7 @@ async fn runs_in_an_hour(look_again: Option<Duration>, edits: u32) -> usize {
         server.lock().put(edited);
     }
     sleep(Duration::from_secs(3600) / (edits + 1)).await;
-    cancellation.cancel();
-    controlling.await.unwrap();
-    watching.abort();
+    running.stop().await;
     runs.load(Ordering::SeqCst)
 }
 

@@ -12,14 +12,12 @@ use std::{
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use operator_sdk::{
-    Controller, Watch,
-    controller::AnyController,
-    finalizer,
+    Controller, Watch, finalizer,
     permission::Permission,
     reconcile::{Cleanup, Context, Failure, Outcome, Reconciler},
 };
 use serde_json::{Value, json};
-use server::{Shared, environment, map};
+use server::{Running, Shared, map};
 use tokio::time::sleep;
 
 const FINALIZER: &str = "example.com/cleanup";
@@ -107,17 +105,11 @@ async fn delete(object: Value, meanwhile: Meanwhile) -> (Shared, Vec<String>) {
     let calls = Arc::default();
     let watch = Watch::<ConfigMap>::new();
     let notes = Notes { calls: Arc::clone(&calls), server: server.clone(), meanwhile };
-    let controller = Box::new(Controller::new(notes, &watch).with_cleanup());
-    let environment = environment(server.client(), controller.as_ref());
-    let cancellation = environment.cancellation.clone();
-    let watching = tokio::spawn(watch.erased().run(server.client()));
-    let controlling = tokio::spawn(controller.run(environment));
+    let running = Running::start(&server, Controller::new(notes, &watch).with_cleanup(), &watch);
     sleep(Duration::from_secs(60)).await;
     server.lock().delete("a");
     sleep(Duration::from_secs(60)).await;
-    cancellation.cancel();
-    controlling.await.unwrap();
-    watching.abort();
+    running.stop().await;
     let calls = calls.lock().unwrap().clone();
     (server, calls)
 }

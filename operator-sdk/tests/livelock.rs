@@ -17,13 +17,12 @@ use std::{
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
 use operator_sdk::{
     Controller, Error, Result, Target, Watch,
-    controller::AnyController,
     permission::{Permission, Verb},
     plan::{Declared, Now, Plan, Planner, Results, Step},
     reconcile::Context,
 };
 use serde_json::{Value, json};
-use server::{Shared, environment};
+use server::{Running, Shared};
 use tokio::time::sleep;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -100,11 +99,8 @@ async fn a_plan_that_repeats_is_told_and_slowed_down_until_another_comes() {
     server.lock().put(set());
     let taken = Arc::default();
     let watch = Watch::<ReplicaSet>::new();
-    let controller = Box::new(Controller::planner(Labels { taken: Arc::clone(&taken) }, &watch));
-    let environment = environment(server.client(), controller.as_ref());
-    let cancellation = environment.cancellation.clone();
-    let watching = tokio::spawn(watch.erased().run(server.client()));
-    let controlling = tokio::spawn(controller.run(environment));
+    let controller = Controller::planner(Labels { taken: Arc::clone(&taken) }, &watch);
+    let running = Running::start(&server, controller, &watch);
     let condition = || server.lock().get("web").unwrap()["status"]["conditions"][0]["type"].clone();
     let scale = |replicas: u8| {
         let mut server = server.lock();
@@ -130,7 +126,5 @@ async fn a_plan_that_repeats_is_told_and_slowed_down_until_another_comes() {
     sleep(Duration::from_secs(60)).await;
     assert!(taken.load(Ordering::SeqCst) > after + 2, "the back-off begins anew");
 
-    cancellation.cancel();
-    controlling.await.unwrap();
-    watching.abort();
+    running.stop().await;
 }

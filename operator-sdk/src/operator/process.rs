@@ -259,3 +259,27 @@ fn needs(operator: &Operator, options: &RunOptions) -> Vec<Need> {
     }
     needs
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: RunOptions,
+    }
+
+    #[tokio::test]
+    async fn a_process_may_run_operators_twice_and_has_one_crypto_provider() {
+        let arguments = ["test", "--kubeconfig", "/nonexistent", "--admin-address", "127.0.0.1:0"];
+        for _ in 0..2 {
+            let options = Line::try_parse_from(arguments).unwrap().options;
+            let ended = run(Operator::builder("test", "0"), options).await;
+            assert!(matches!(ended, Err(ProcessError::Connect(_))), "{ended:?}");
+            assert!(rustls::crypto::CryptoProvider::get_default().is_some());
+        }
+    }
+}
