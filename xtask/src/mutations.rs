@@ -35,6 +35,13 @@ pub struct Arguments {
     seed: Option<u64>,
 }
 
+impl Arguments {
+    /// A sample of this size, another one each time.
+    pub fn sample(count: usize) -> Self {
+        Self { sample: Some(count), only: Vec::new(), seed: None }
+    }
+}
+
 /// Runs the verb.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let root = paths::workspace_root()?;
