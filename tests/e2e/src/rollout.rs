@@ -21,8 +21,8 @@ const WATCH_SECONDS: u32 = 290;
 /// How long a watch may take to deliver what happened before it is stopped.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// How long an API server may be away.
-const RELIST_LIMIT: Duration = Duration::from_secs(120);
+/// How long an API server may be away: a kubelet waits up to five minutes before it starts one again.
+const RELIST_LIMIT: Duration = Duration::from_secs(330);
 const RELIST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a rollout looked like from its first event to its last.

@@ -32,19 +32,19 @@ async fn a_leader_stopped_for_longer_than_its_lease_writes_nothing_once_it_goes_
         let stopped = Instant::now();
         let follower = lease::wait_for_another(&cluster, operator::LEASE, &leader, TAKE_OVER_LIMIT).await?;
         eprintln!("{follower} followed {leader} {:.1} s after SIGSTOP", stopped.elapsed().as_secs_f64());
+        slow_rollout::check_not_over(&cluster, &namespace).await?;
         // How long it is stopped is the fault itself; there is nothing else to wait for.
         tokio::time::sleep(STOPPED_FOR.saturating_sub(stopped.elapsed())).await;
-        slow_rollout::check_not_over(&cluster, &namespace).await?;
         let awake = audit::now();
         process.signal(&cluster, "CONT").await?;
 
         let ended = wait_for_restart(&cluster, &before).await;
         slow_rollout::finish(&cluster, &namespace).await?;
+        check_requests(&audit::requests_since(&cluster, awake).await?, &leader, &follower)?;
         slow_rollout::check_limits(&observer.finish().await?, 0)?;
         ended?;
         let still = lease::leading_pod(&cluster, operator::LEASE).await?;
         ensure!(still == follower, "leadership moved on from {follower} to {still} without need");
-        check_requests(&audit::requests_since(&cluster, awake).await?, &leader, &follower)?;
         operator::wait_for_two_ready(&cluster).await?;
         Ok(())
     })
@@ -73,7 +73,8 @@ fn check_requests(requests: &[Request], stopped: &str, follower: &str) -> Result
     // Both are in the log: so it would hold what one of them did.
     ensure!(followed.iter().any(|request| request.is_write() && !request.is_about_lease()), "nothing of {follower}");
     ensure!(!tried.is_empty(), "nothing of {stopped}, not even that it was started again");
-    let done: Vec<&&Request> = tried.iter().filter(|request| request.is_write() && request.has_succeeded()).collect();
-    ensure!(done.is_empty(), "{stopped} wrote although {follower} led: {done:?}");
+    let done = tried.iter().filter(|request| request.is_write() && request.has_succeeded());
+    let done: Vec<String> = done.map(|request| request.describe()).collect();
+    ensure!(done.is_empty(), "{stopped} wrote although {follower} led:\n{}", done.join("\n"));
     Ok(())
 }

@@ -101,6 +101,7 @@ fn patches(controllers_off: bool) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::record::Node;
 
     fn record(controllers_off: bool) -> Record {
         Record {
@@ -125,6 +126,19 @@ mod tests {
             configuration["nodes"].as_array().expect("nodes").iter().filter_map(|n| n["role"].as_str()).collect();
         assert_eq!(roles, ["control-plane", "worker", "worker", "worker"]);
         assert_eq!(configuration["networking"]["apiServerPort"], 40_000);
+    }
+
+    #[test]
+    fn a_cluster_set_up_otherwise_is_known_by_its_digest() {
+        let mut complete = record(false);
+        complete.is_complete = true;
+        complete.nodes.push(Node {
+            name: "sample-worker".into(),
+            address: "10.201.0.2".into(),
+            pod_range: "10.244.1.0/24".into(),
+        });
+        assert_eq!(configuration_digest(&complete), configuration_digest(&record(false)));
+        assert_ne!(configuration_digest(&record(true)), configuration_digest(&record(false)));
     }
 
     #[test]
