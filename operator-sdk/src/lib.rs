@@ -2,9 +2,9 @@
 //!
 //! An author writes a [`Planner`](plan::Planner): what to observe, a pure decision, one function per effect. The rest is
 //! here: watches and caches ([`cache`]), the work queue ([`queue`]), writes that are declared, fenced and noted
-//! ([`client`]), election by Lease ([`leader`]), Events for people ([`event`]), probes and metrics ([`admin`],
-//! [`telemetry`]), and what an installation needs, printed from the code ([`crd`], [`permission`], [`manifest`]).
-//! [`Operator`] puts it together.
+//! ([`client`]), finalizers ([`finalizer`]), election by Lease ([`leader`]), Events for people ([`event`]), probes and
+//! metrics ([`admin`], [`telemetry`]), and what an installation needs, printed from the code ([`crd`], [`permission`],
+//! [`manifest`]). [`Operator`] puts it together.
 
 pub mod admin;
 pub mod backoff;

@@ -4,7 +4,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::step::Steps;
-use crate::paths;
+use crate::{mutations, paths};
+
+/// How many changes of the code are tried out.
+const MUTATIONS: usize = 6;
 
 const LIMIT: Duration = Duration::from_secs(40 * 60);
 
@@ -18,6 +21,8 @@ pub fn run(steps: &mut Steps) {
     let mut tests = Command::new("cargo");
     tests.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]).current_dir(&root);
     steps.tests("unit tests", &mut tests, LIMIT);
+    // All of them take half an hour; each run takes others.
+    steps.check("mutations", || mutations::run(&mutations::Arguments::sample(MUTATIONS)));
     let mut examples = Command::new("cargo");
     examples.args(["test", "--workspace", "--doc", "--no-fail-fast"]).current_dir(&root);
     steps.tests("examples in the documentation", &mut examples, LIMIT);
