@@ -118,7 +118,7 @@ mod tests {
     fn a_new_set_has_a_revision_above_all_former_ones_and_the_sizes_of_its_deployment() {
         let deployment = deployment(10, "3", "2");
         let old = |name: &str, revision: &str| with_revision(replica_set(&deployment, name, name, 1, 1), revision);
-        let sets = vec![old("a", "7"), old("b", "3546343826724305832"), old("c", "none")];
+        let sets = vec![old("a", "3546343826724305832"), old("b", "7"), old("c", "none")];
         let annotations = of_new(&observed(&deployment, sets));
         assert_eq!(annotations[REVISION], "3546343826724305833");
         assert_eq!((annotations[DESIRED_REPLICAS].as_str(), annotations[MAX_REPLICAS].as_str()), ("10", "13"));

@@ -172,6 +172,15 @@ mod tests {
     }
 
     #[test]
+    fn one_pass_grows_the_new_set_or_shrinks_the_former_ones() {
+        let deployment = deployment(10, "3", "2");
+        let old = |size| replica_set(&deployment, "old", FORMER, size, size);
+        let new = |size| ready_set(&deployment, "new", size);
+        assert_eq!(next(&deployment, vec![old(8), new(2)]), [("new".to_owned(), 5)]);
+        assert_eq!(next(&deployment, vec![old(8), new(5)]), [("old".to_owned(), 3)]);
+    }
+
+    #[test]
     fn a_smaller_size_takes_from_the_current_set() {
         let deployment = deployment(2, "25%", "25%");
         assert_eq!(next(&deployment, vec![ready_set(&deployment, "new", 5)]), [("new".to_owned(), 2)]);
