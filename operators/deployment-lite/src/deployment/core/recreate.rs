@@ -11,9 +11,6 @@ pub(super) fn plan(observed: &Observed, plan: &mut Plan<Step>) {
     for set in former.iter().filter(|set| set.size() > 0) {
         size::change(observed, set, 0, "all former pods go first", plan);
     }
-    if !plan.is_empty() {
-        return;
-    }
     if let Some(set) = former.iter().find(|set| set.has_pods()) {
         return plan.wait(format!("the last pod of ReplicaSet {} to end", set.name()));
     }
