@@ -137,6 +137,7 @@ fn failure(observed: &Observed, current: Option<&Set>) -> Option<DeploymentCondi
 mod tests {
     use std::collections::BTreeMap;
 
+    use jiff::Timestamp;
     use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, ReplicaSetCondition};
     use operator_sdk::{Class, plan::Planned};
 
@@ -252,6 +253,19 @@ mod tests {
         deployment.metadata.deletion_timestamp = None;
         deployment.spec.paused = Some(true);
         assert_eq!(types(&deployment), (Some(2), vec!["Available".to_owned(), "Progressing".to_owned()]));
+    }
+
+    #[test]
+    fn a_paused_deployment_never_times_out() {
+        let mut deployment = deployment(3, "1", "0");
+        deployment.spec.progress_deadline_seconds = Some(60);
+        deployment.spec.paused = Some(true);
+        let set = ready_set(&deployment, "old", 3);
+        deployment.status = Some(report(&deployment, vec![set.clone()]));
+        let mut later = observed(&deployment, vec![set]);
+        later.now.0 = Timestamp::from_second(1000).unwrap();
+        let status = status(&later, &Plan::default(), &Vec::new());
+        assert_eq!(condition(&status, "Progressing"), ("Unknown".to_owned(), "DeploymentPaused".to_owned()));
     }
 
     #[test]
