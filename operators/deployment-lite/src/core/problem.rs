@@ -36,7 +36,7 @@ impl Problem {
 
 /// The first rule that a Deployment's spec breaks.
 pub(crate) fn of_deployment(spec: &DeploymentSpec) -> Option<Problem> {
-    if spec.selector == LabelSelector::default() {
+    if is_empty(&spec.selector) {
         let message = "This deployment is selecting all pods. A non-empty selector is required.".to_owned();
         return Some(Problem { reason: "SelectingAll", message });
     }
@@ -57,12 +57,18 @@ pub(crate) fn of_deployment(spec: &DeploymentSpec) -> Option<Problem> {
 
 /// The first rule that a ReplicaSet's spec breaks.
 pub(crate) fn of_replica_set(spec: &ReplicaSetSpec) -> Option<Problem> {
-    if spec.selector == LabelSelector::default() {
+    if is_empty(&spec.selector) {
         return Some(Problem::invalid("selector", "must not be empty: give matchLabels or matchExpressions"));
     }
     let Some(template) = &spec.template else { return Some(Problem::invalid("template", "is missing")) };
     negative(&[("replicas", spec.replicas), ("minReadySeconds", spec.min_ready_seconds)])
         .or_else(|| of_pods(&spec.selector, template))
+}
+
+/// It would match everything.
+fn is_empty(selector: &LabelSelector) -> bool {
+    selector.match_labels.iter().flatten().next().is_none()
+        && selector.match_expressions.iter().flatten().next().is_none()
 }
 
 fn negative(numbers: &[(&str, Option<i32>)]) -> Option<Problem> {
@@ -186,6 +192,8 @@ mod tests {
     #[test]
     fn every_rule_names_its_field() {
         assert!(told(|spec| spec.selector = LabelSelector::default()).starts_with("SelectingAll/"));
+        let nothing = LabelSelector { match_labels: Some([].into()), match_expressions: Some(vec![]) };
+        assert!(told(|spec| spec.selector = nothing).starts_with("SelectingAll/"));
         for (change, field) in [
             (Box::new(|spec: &mut DeploymentSpec| spec.replicas = Some(-1)) as Box<dyn FnOnce(&mut _)>, "replicas"),
             (Box::new(|spec: &mut DeploymentSpec| spec.min_ready_seconds = Some(-1)), "minReadySeconds"),

@@ -96,7 +96,7 @@ fn follow(observed: &Observed, plan: &mut Plan<Step>) {
                 true => recreate::plan(observed, plan),
                 false => rolling::plan(observed, plan),
             }
-            if plan.is_empty() && history::is_due(observed) {
+            if plan.is_empty() && plan.waits.is_empty() && history::is_due(observed) {
                 history::plan(observed, plan);
             }
         }
@@ -230,6 +230,23 @@ mod tests {
         assert!(
             matches!(&steps(&looked_at)[..], [Step::ScaleReplicaSet { target, to: 0, .. }] if target.key.name == "old")
         );
+    }
+
+    #[test]
+    fn a_former_set_whose_last_pods_are_waited_for_is_not_cleaned_up() {
+        let (mut deployment, _) = half_way();
+        deployment.spec.revision_history_limit = Some(0);
+        deployment.spec.replicas = Some(0);
+        deployment.status = Some(DeploymentStatus { observed_generation: Some(1), ..DeploymentStatus::default() });
+        let strategy = deployment.spec.strategy.as_mut().unwrap();
+        (strategy.type_, strategy.rolling_update) = (Some("Recreate".to_owned()), None);
+        let old = settled(&deployment, replica_set(&deployment, "old", "web:1", 0, 0), "1");
+        let new = settled(&deployment, replica_set(&deployment, "new", "web:2", 0, 0), "2");
+        let mut looked_at = observed(&deployment, vec![old, new]);
+        looked_at.replica_sets[1].has_running_pods = true;
+        assert_eq!(steps(&looked_at), []);
+        looked_at.replica_sets[1].has_running_pods = false;
+        assert!(matches!(&steps(&looked_at)[..], [Step::DeleteReplicaSet { .. }]));
     }
 
     #[test]

@@ -31,8 +31,11 @@ fn collect<A: Api>(deployment: &Deployment, sets: &Watch<A::ReplicaSet>, pods: &
     let uid = deployment.uid_of().ok_or(Error::MissingField("metadata.uid"))?;
     let mut owned = Vec::new();
     for set in sets.controlled_by(&uid)? {
-        let pods = pods.controlled_by(&set.uid_of().ok_or(Error::MissingField("metadata.uid"))?)?;
-        owned.push(Candidate { set: set.built_in(), has_running_pods: pods.iter().any(|pod| !has_ended(pod)) });
+        let uid = set.uid_of().ok_or(Error::MissingField("metadata.uid"))?;
+        // Nobody else asks, and a pod that cannot be read must not stop those.
+        let has_running_pods =
+            is_recreated(&deployment.spec) && pods.controlled_by(&uid)?.iter().any(|pod| !has_ended(pod));
+        owned.push(Candidate { set: set.built_in(), has_running_pods });
     }
     let matches = |set: &A::ReplicaSet| selector::matches(&deployment.spec.selector, set.meta().labels.as_ref());
     let orphans = sets.orphans(&deployment.metadata, matches);

@@ -48,7 +48,7 @@ pub struct Candidates {
 pub struct Candidate {
     /// The ReplicaSet.
     pub set: ReplicaSet,
-    /// True if any of its pods, terminating ones included, has not ended (D38).
+    /// True if all pods are recreated at once, and any of these, terminating ones included, has not ended (D38).
     pub has_running_pods: bool,
 }
 

@@ -26,14 +26,19 @@ use crate::{core::problem::STALLED, replica_set::REPLICA_FAILURE};
 
 /// Nothing is reported anew while ReplicaSets are being claimed, nor of what cannot be acted on, but why.
 pub(super) fn status(observed: &Observed, plan: &Plan<Step>, results: &Results<Step, ()>) -> DeploymentStatus {
-    if core::is_claiming(plan) {
-        return observed.status.clone();
-    }
     let mut conditions = observed.status.conditions.clone().unwrap_or_default();
+    if core::is_claiming(plan) {
+        let Some(report) = livelock(results) else { return observed.status.clone() };
+        condition::set_message(&mut conditions, report, observed.now.0);
+        return DeploymentStatus { conditions: Some(conditions), ..observed.status.clone() };
+    }
     if let Some(problem) = core::problem(observed) {
         let report = Report { r#type: STALLED, status: "True", reason: problem.reason, message: problem.message };
         condition::set_message(&mut conditions, report, observed.now.0);
-        let observed_generation = observed.metadata.generation;
+        // What cannot all be read is not acted on: to name the generation would say so.
+        let is_seen = observed.unreadable.is_none();
+        let observed_generation =
+            if is_seen { observed.metadata.generation } else { observed.status.observed_generation };
         return DeploymentStatus { observed_generation, conditions: Some(conditions), ..observed.status.clone() };
     }
     match livelock(results) {
@@ -47,7 +52,7 @@ pub(super) fn status(observed: &Observed, plan: &Plan<Step>, results: &Results<S
     let progress = match pause::of(observed) {
         Some(report) => Progress::Says(report),
         None if is_rollout => progress::of(observed, &status, current, results),
-        None => progress::found_first(observed, current),
+        None => progress::outside_of_a_rollout(observed, current, results),
     };
     match progress {
         Progress::Untold => condition::remove(&mut conditions, PROGRESSING),
@@ -75,7 +80,8 @@ fn livelock(results: &Results<Step, ()>) -> Option<Report> {
 fn numbers(observed: &Observed, current: Option<&Set>, results: &Results<Step, ()>) -> DeploymentStatus {
     let of_all = |number: fn(&Set) -> i32| -> i32 { observed.replica_sets.iter().map(number).sum() };
     let available = of_all(Set::available);
-    let collisions = observed.status.collision_count.unwrap_or_default() + i32::from(has_collision(results));
+    let collisions = observed.status.collision_count;
+    let collisions = if has_collision(results) { Some(collisions.unwrap_or_default() + 1) } else { collisions };
     DeploymentStatus {
         observed_generation: observed.metadata.generation,
         replicas: Some(of_all(|set| set.status.replicas)),
@@ -83,7 +89,7 @@ fn numbers(observed: &Observed, current: Option<&Set>, results: &Results<Step, (
         ready_replicas: Some(of_all(|set| set.status.ready_replicas.unwrap_or_default())),
         available_replicas: Some(available),
         unavailable_replicas: Some((of_all(Set::size) - available).max(0)),
-        collision_count: Some(collisions).filter(|count| *count > 0),
+        collision_count: collisions,
         conditions: None,
         terminating_replicas: terminating(&observed.replica_sets),
     }
@@ -104,7 +110,11 @@ fn has_collision(results: &Results<Step, ()>) -> bool {
 }
 
 fn available_report(observed: &Observed, available: Option<i32>) -> Report {
-    let wanted = fencepost::Fenceposts::of(observed).available_min;
+    // All of them where all are recreated: that none has to stay does not mean that none has to come (D27, D57).
+    let wanted = match observed.is_recreated() {
+        true => observed.replicas(),
+        false => fencepost::Fenceposts::of(observed).available_min,
+    };
     let holds = available.unwrap_or_default() >= wanted;
     Report {
         r#type: "Available",
@@ -142,7 +152,7 @@ mod tests {
     use operator_sdk::{Class, plan::Planned};
 
     use super::*;
-    use crate::deployment::core::fixture::{deployment, observed, ready_set};
+    use crate::deployment::core::fixture::{deployment, observed, ready_set, replica_set};
 
     fn report(deployment: &Deployment, sets: Vec<ReplicaSet>) -> DeploymentStatus {
         status(&observed(deployment, sets), &Plan::default(), &Vec::new())
@@ -168,6 +178,29 @@ mod tests {
         let complete = report(&deployment, vec![new]);
         assert_eq!(condition(&complete, "Progressing").1, "NewReplicaSetAvailable");
         assert_eq!(condition(&complete, "Available").0, "True");
+    }
+
+    #[test]
+    fn a_recreated_deployment_is_available_only_with_all_its_pods() {
+        let mut deployment = deployment(3, "1", "0");
+        deployment.spec.strategy.as_mut().unwrap().type_ = Some("Recreate".to_owned());
+        deployment.spec.strategy.as_mut().unwrap().rolling_update = None;
+        let available = |ready| {
+            let set = replica_set(&deployment, "new", "web:2", 3, ready);
+            condition(&report(&deployment, vec![set]), "Available").0
+        };
+        assert_eq!([available(2), available(3)], ["False", "True"]);
+    }
+
+    #[test]
+    fn what_cannot_all_be_read_is_not_said_to_be_seen() {
+        let mut deployment = deployment(3, "1", "0");
+        deployment.metadata.generation = Some(5);
+        deployment.status = Some(DeploymentStatus { observed_generation: Some(4), ..DeploymentStatus::default() });
+        let observed = Observed::unreadable(deployment, "no".to_owned(), Timestamp::UNIX_EPOCH);
+        let status = status(&observed, &Plan::default(), &Vec::new());
+        assert_eq!(status.observed_generation, Some(4));
+        assert_eq!(condition(&status, STALLED).1, "Unreadable");
     }
 
     #[test]
@@ -288,7 +321,9 @@ mod tests {
         let repeated = |deployment: &Deployment| {
             let planned = Planned { step: Step::ConfirmOwner, reason: String::new() };
             let livelock = Error::Livelock { steps: "ConfirmOwner".to_owned() };
-            status(&observed(deployment, vec![]), &Plan::default(), &vec![(planned, Err(livelock))])
+            let mut plan = Plan::default();
+            plan.step(Step::ConfirmOwner, "");
+            status(&observed(deployment, vec![]), &plan, &vec![(planned, Err(livelock))])
         };
         let stalled = repeated(&deployment);
         assert_eq!(condition(&stalled, STALLED).1, "Livelock");

@@ -30,12 +30,21 @@ pub(crate) const REPLICA_FAILURE: &str = "ReplicaFailure";
 /// Nothing is reported anew while pods are being claimed (R25), nor of what cannot be acted on, but why.
 pub(super) fn status(observed: &Observed, plan: &Plan<Step>, results: &Results<Step, ()>) -> ReplicaSetStatus {
     if core::is_claiming(plan) {
-        return observed.status.clone();
+        let mut livelocks = results.iter().filter_map(|(_, result)| result.as_ref().err());
+        let Some(error) = livelocks.find(|error| matches!(error, Error::Livelock { .. })) else {
+            return observed.status.clone();
+        };
+        let mut conditions = observed.status.conditions.clone().unwrap_or_default();
+        set(&mut conditions, STALLED, "Livelock", error.to_string(), observed.now.0);
+        return ReplicaSetStatus { conditions: Some(conditions), ..observed.status.clone() };
     }
     if let Some(problem) = core::problem(observed) {
         let mut conditions = observed.status.conditions.clone().unwrap_or_default();
         set(&mut conditions, STALLED, problem.reason, problem.message, observed.now.0);
-        let observed_generation = observed.metadata.generation;
+        // What cannot all be read is not acted on: to name the generation would say so.
+        let is_seen = observed.unreadable.is_none();
+        let observed_generation =
+            if is_seen { observed.metadata.generation } else { observed.status.observed_generation };
         return ReplicaSetStatus { observed_generation, conditions: Some(conditions), ..observed.status.clone() };
     }
     let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
@@ -205,6 +214,10 @@ mod tests {
         let mut plan = Plan::default();
         plan.step(Step::ConfirmOwner, "");
         assert_eq!(status(&observed, &plan, &Vec::new()).replicas, 7);
+        let planned = Planned { step: Step::ConfirmOwner, reason: String::new() };
+        let livelock = Error::Livelock { steps: "ConfirmOwner".to_owned() };
+        let repeated = status(&observed, &plan, &vec![(planned, Err(livelock))]);
+        assert_eq!(repeated.conditions.unwrap()[0].reason.as_deref(), Some("Livelock"));
         observed.spec.replicas = Some(-1);
         let stalled = report(&observed, &Vec::new());
         assert_eq!(stalled.replicas, 7);

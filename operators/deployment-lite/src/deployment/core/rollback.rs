@@ -6,7 +6,6 @@ use operator_sdk::{Target, plan::Plan};
 
 use super::{
     annotation::{ROLLBACK_TO, is_shared},
-    fencepost::Fenceposts,
     revision, rolling, version,
 };
 use crate::deployment::{Observed, Set, Step};
@@ -18,11 +17,10 @@ pub(super) fn revision_wanted(observed: &Observed) -> Option<i64> {
 
 /// Puts the template of that revision in the place of the present one, or takes away a wish that cannot be met.
 pub(super) fn plan(observed: &Observed, plan: &mut Plan<Step>) {
-    // The present template must have a revision itself, so that it is known which one was the last.
+    // The present template must have a revision itself, so that it is known which one was the last. It needs no pods:
+    // they would stand beside those of others, and go again at once.
     if version::current(observed).is_none() {
-        let sizes: i32 = observed.replica_sets.iter().map(Set::size).sum();
-        let room = Fenceposts::of(observed).total_max - sizes;
-        return rolling::create(observed, room.clamp(0, observed.replicas()), plan);
+        return rolling::create(observed, 0, plan);
     }
     let (Some(wanted), Ok(target)) = (revision_wanted(observed), Target::of_metadata(&observed.metadata)) else {
         return;
@@ -149,6 +147,6 @@ mod tests {
         let deployment = asking("1");
         let mut sets = sets(&deployment);
         sets.pop();
-        assert!(matches!(step(&deployment, sets), Step::CreateReplicaSet { replicas: 3, .. }));
+        assert!(matches!(step(&deployment, sets), Step::CreateReplicaSet { replicas: 0, .. }));
     }
 }

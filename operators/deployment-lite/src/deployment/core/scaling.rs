@@ -27,10 +27,10 @@ pub(super) fn plan(observed: &Observed, plan: &mut Plan<Step>) {
         // One that has none but is the newest (D42).
         [] => {
             if let Some(set) = current.or(observed.replica_sets.last()) {
-                resize(observed, set, replicas, plan);
+                resize_only(observed, set, plan);
             }
         }
-        [set] => resize(observed, set, replicas, plan),
+        [set] => resize_only(observed, set, plan),
         // The rollout is over but for what has not been taken away yet (D43).
         _ if current.is_some_and(|set| is_saturated(set, replicas)) => {
             let former: Vec<&Set> = version::former(observed).filter(|set| set.size() > 0).collect();
@@ -42,7 +42,7 @@ pub(super) fn plan(observed: &Observed, plan: &mut Plan<Step>) {
             let total: i32 = of_many.iter().map(|set| set.size()).sum();
             let allowed = if replicas > 0 { Fenceposts::of(observed).total_max } else { 0 };
             let added = allowed - total;
-            if added > 0 && must_wait(observed, &of_many, plan) {
+            if added > 0 && must_wait(observed, None, plan) {
                 return;
             }
             // Among those of one size the newer ones grow first, and the older ones shrink first.
@@ -65,12 +65,23 @@ fn resize(observed: &Observed, set: &Set, to: i32, plan: &mut Plan<Step>) {
     }
 }
 
-/// Pods that are still to go take the room that others would grow into.
-fn must_wait(observed: &Observed, sets: &[&Set], plan: &mut Plan<Step>) -> bool {
+/// Gives a ReplicaSet the whole size.
+fn resize_only(observed: &Observed, set: &Set, plan: &mut Plan<Step>) {
+    if set.size() >= observed.replicas() || !must_wait(observed, Some(set), plan) {
+        resize(observed, set, observed.replicas(), plan);
+    }
+}
+
+/// Pods that are still to go take the room that others, or this one, would grow into; where all are recreated, they do so
+/// until the last one has ended.
+fn must_wait(observed: &Observed, growing: Option<&Set>, plan: &mut Plan<Step>) -> bool {
     if size::wait_for_unseen(observed, plan) {
         return true;
     }
-    let leaving = sets.iter().find(|set| occupied(set) > set.size());
+    let is_other = |set: &&Set| growing.is_none_or(|growing| growing.metadata.uid != set.metadata.uid);
+    let ends = |set: &&Set| observed.is_recreated() && set.size() == 0 && set.has_running_pods;
+    let mut others = observed.replica_sets.iter().filter(is_other);
+    let leaving = others.find(|set| occupied(set) > set.size() || ends(set));
     if let Some(set) = leaving {
         plan.wait(format!("ReplicaSet {} to shrink to {}", set.name(), set.size()));
     }
@@ -239,6 +250,29 @@ mod tests {
         assert_eq!(next(&deployment, vec![unseen(set("a", 5, 5)), set("b", 5, 5)]), []);
         assert_eq!(next(&deployment, vec![set("a", 5, 6), set("b", 5, 5)]), []);
         assert_eq!(next(&deployment, vec![set("a", 5, 5), set("b", 5, 5)]).len(), 2);
+    }
+
+    #[test]
+    fn the_only_set_with_pods_does_not_grow_either_before_those_of_others_are_gone() {
+        let mut deployment = deployment(20, "3", "0");
+        let new = || scaled_at(replica_set(&deployment, "new", "web:2", 3, 3), 10, 13);
+        let gone = old(&deployment, "gone", 0, 0);
+        assert_eq!(next(&deployment, vec![unseen(gone.clone()), new()]), []);
+        assert_eq!(next(&deployment, vec![old(&deployment, "gone", 0, 10), new()]), []);
+        assert_eq!(next(&deployment, vec![gone.clone(), new()]), named([("new", 20)]));
+        let strategy = deployment.spec.strategy.as_mut().unwrap();
+        (strategy.type_, strategy.rolling_update) = (Some("Recreate".to_owned()), None);
+        let empty = replica_set(&deployment, "new", "web:2", 0, 0);
+        let mut ending = observed(&deployment, vec![gone, empty]);
+        ending.replica_sets[0].has_running_pods = true;
+        let sizes = |observed: &Observed| {
+            let mut plan_of = Plan::default();
+            plan(observed, &mut plan_of);
+            sizes_of(&plan_of)
+        };
+        assert_eq!(sizes(&ending), [], "though it may be paused, no two templates have pods at once");
+        ending.replica_sets[0].has_running_pods = false;
+        assert_eq!(sizes(&ending), named([("new", 20)]));
     }
 
     proptest! {

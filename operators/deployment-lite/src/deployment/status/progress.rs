@@ -25,10 +25,19 @@ pub(super) enum Progress {
     SaysAnew(Report),
 }
 
-/// What is told outside of a rollout: only that the ReplicaSet is there, if nothing was told yet (D18).
-pub(super) fn found_first(observed: &Observed, current: Option<&Set>) -> Progress {
-    match (deadline::seconds(observed), deadline::condition(observed), current) {
-        (Some(_), None, Some(set)) => Progress::Says(found(set.name())),
+/// What is told outside of a rollout: what became of a ReplicaSet that a rollback needed first, and that the present one
+/// is there, if nothing was told yet (D18).
+pub(super) fn outside_of_a_rollout(
+    observed: &Observed,
+    current: Option<&Set>,
+    results: &Results<Step, ()>,
+) -> Progress {
+    if deadline::seconds(observed).is_none() {
+        return Progress::Same;
+    }
+    match (creation(results), deadline::condition(observed), current) {
+        (Some(report), ..) => Progress::Says(report),
+        (None, None, Some(set)) => Progress::Says(found(set.name())),
         _ => Progress::Same,
     }
 }
@@ -48,22 +57,22 @@ pub(super) fn of(
     }
     let held = deadline::condition(observed);
     let name = current.map(Set::name).unwrap_or_default();
+    let deployment = || format!("Deployment {:?}", observed.metadata.name.as_deref().unwrap_or_default());
+    let subject = current.map_or_else(deployment, |set| format!("ReplicaSet {:?}", set.name()));
     match held {
         None if current.is_none() => Progress::Same,
         Some(held) if was_complete(held) && status.replicas == status.updated_replicas => Progress::Same,
-        _ if is_complete(observed, status) => Progress::Says(report(
-            "True",
-            NEW_REPLICA_SET_AVAILABLE,
-            format!("ReplicaSet \"{name}\" has successfully progressed."),
-        )),
+        _ if is_complete(observed, status) => {
+            Progress::Says(report("True", NEW_REPLICA_SET_AVAILABLE, format!("{subject} has successfully progressed.")))
+        }
         None => Progress::Says(found(name)),
         // Back to a template whose ReplicaSet is there still: the time begins now.
         Some(held) if was_complete(held) && current.is_some() => Progress::Says(found(name)),
         Some(_) if has_progressed(&observed.status, status) => {
-            Progress::SaysAnew(report("True", "ReplicaSetUpdated", format!("ReplicaSet \"{name}\" is progressing.")))
+            Progress::SaysAnew(report("True", "ReplicaSetUpdated", format!("{subject} is progressing.")))
         }
         Some(_) if deadline::is_over(observed) => {
-            Progress::Says(report("False", TIMED_OUT, format!("ReplicaSet \"{name}\" has timed out progressing.")))
+            Progress::Says(report("False", TIMED_OUT, format!("{subject} has timed out progressing.")))
         }
         Some(_) => Progress::Same,
     }
@@ -235,6 +244,16 @@ mod tests {
     fn a_rollout_back_to_a_former_template_begins_its_time() {
         let observed = observed(status(10, 10, 10), Some(NEW_REPLICA_SET_AVAILABLE), 5);
         assert_eq!(said(&observed, &status(10, 0, 10)), "True/FoundNewReplicaSet");
+    }
+
+    #[test]
+    fn a_creation_that_a_rollback_needed_is_told_too() {
+        let observed = observed(status(10, 4, 9), UPDATED, 5);
+        let planned = Planned { step: creation_step(), reason: String::new() };
+        let results = vec![(planned, Err(Error::other(Class::Transient, "quota")))];
+        let told = outside_of_a_rollout(&observed, None, &results);
+        assert!(matches!(told, Progress::Says(report) if report.reason == "ReplicaSetCreateError"));
+        assert_eq!(outside_of_a_rollout(&observed, None, &Vec::new()), Progress::Same);
     }
 
     #[test]

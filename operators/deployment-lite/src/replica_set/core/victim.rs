@@ -252,6 +252,9 @@ mod tests {
     fn criterion_3_what_is_not_ready_goes_first() {
         let second = Traits { phase: SPARED.phase, is_ready: true, ..DOOMED };
         assert_goes_first(Traits { is_ready: false, ..SPARED }, second);
+        // Also where neither is available yet.
+        let (first, second) = (Traits { is_ready: false, ..SPARED }, Traits { ready_seconds: Some(1), ..second });
+        assert_eq!(compare(&pod(first), &pod(second), &neighbours(), 30, NOW), Ordering::Less);
     }
 
     #[test]
