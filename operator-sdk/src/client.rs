@@ -39,12 +39,19 @@ pub struct Writes {
     client: kube::Client,
     allowed: Arc<BTreeSet<Permission>>,
     fence: Fence,
+    /// Who sets the fields that are applied.
+    manager: &'static str,
 }
 
 impl Writes {
     /// Writes over `client`, restricted to `allowed`, while `fence` holds. To be called within a runtime.
     pub fn new(client: kube::Client, allowed: Arc<BTreeSet<Permission>>, fence: Fence) -> Self {
-        Self { client: retry::retrying(client, fence.clone()), allowed, fence }
+        Self { client: retry::retrying(client, fence.clone()), allowed, fence, manager: "operator-sdk" }
+    }
+
+    /// The same under the name of an operator, which the fields that it applies carry.
+    pub fn named(self, manager: &'static str) -> Self {
+        Self { manager, ..self }
     }
 
     /// A client whose writes are noted in a journal of their own.
@@ -169,6 +176,23 @@ impl Client {
         let patched = self.write::<K, _>(Permission::of::<K>(Verb::Patch), key, request).await?;
         self.journal.note_revision(&patched);
         Ok(patched)
+    }
+
+    /// Makes an object so by server-side apply, whoever has set its fields so far; see [`intent`](crate::intent).
+    ///
+    /// # Errors
+    /// A conflict if it has another uid than `object` says.
+    pub(crate) async fn apply<K>(&self, key: &Key, object: Value) -> Result<K, RequestError>
+    where
+        K: Object<Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        let api: Api<K> = self.namespaced(key);
+        let parameters = PatchParams::apply(self.writes.manager).force();
+        let patch = Patch::Apply(object);
+        let request = api.patch(&key.name, &parameters, &patch);
+        let applied = self.write::<K, _>(Permission::of::<K>(Verb::Patch), key, request).await?;
+        self.journal.note_revision(&applied);
+        Ok(applied)
     }
 
     /// The object as it is now, read from the API server's store and not from a cache.

@@ -1,8 +1,9 @@
 //! A framework for Kubernetes operators that survive crashes, stale caches, two leaders and their own bugs.
 //!
-//! An author writes a [`Planner`](plan::Planner): what to observe, a pure decision, one function per effect. The rest is
-//! here: watches and caches ([`cache`]), the work queue ([`queue`]), writes that are declared, fenced and noted
-//! ([`client`]), finalizers ([`finalizer`]), election by Lease ([`leader`]), Events for people ([`event`]), probes and
+//! An author writes a [`Reconciler`](reconcile::Reconciler), one function, or a [`Planner`](plan::Planner): what to observe,
+//! a pure decision, one function per effect. The rest is here: watches and caches ([`cache`]), the work queue ([`queue`]),
+//! writes that are declared, fenced and noted ([`client`]), objects that are wholly ours ([`intent`]), adoption and release
+//! ([`owner`]), finalizers ([`finalizer`]), election by Lease ([`leader`]), Events for people ([`event`]), probes and
 //! metrics ([`admin`], [`telemetry`]), and what an installation needs, printed from the code ([`crd`], [`permission`],
 //! [`manifest`]). [`Operator`] puts it together.
 
@@ -17,6 +18,7 @@ pub mod crd;
 pub mod error;
 pub mod event;
 pub mod finalizer;
+pub mod intent;
 pub mod leader;
 pub mod manifest;
 pub mod object;

@@ -92,7 +92,8 @@ pub(super) async fn run(operator: Operator, options: RunOptions) -> Result<(), P
     let (events, telling) = Recorder::new(client.clone(), fence.clone(), clock.clone(), reporter);
     let environment = Environment {
         events,
-        writes: Writes::new(client, Arc::new(operator.permissions().into_iter().collect()), fence.clone()),
+        writes: Writes::new(client, Arc::new(operator.permissions().into_iter().collect()), fence.clone())
+            .named(operator.name),
         clock: clock.clone(),
         metrics: metrics.controllers.clone(),
         cancellation: CancellationToken::new(),
