@@ -236,7 +236,7 @@ fn int_or_percentage(generator: &mut SchemaGenerator, pattern: &str, message: &s
 fn strategy_rule() -> Value {
     json!({
         "rule": "!has(self.type) || self.type != 'Recreate' || !has(self.rollingUpdate)",
-        "message": "may not be given when strategy type is Recreate",
+        "message": "may not be given when strategy type is Recreate: set it to null",
         "fieldPath": ".rollingUpdate",
     })
 }

@@ -96,7 +96,7 @@ fn of_strategy(spec: &DeploymentSpec) -> Option<Problem> {
     match strategy.type_.as_deref() {
         None | Some("RollingUpdate") => {}
         Some("Recreate") => {
-            let message = "must not be given when strategy.type is Recreate";
+            let message = "must not be given when strategy.type is Recreate: set it to null";
             return limits.map(|_| Problem::invalid("strategy.rollingUpdate", message));
         }
         Some(_) => return Some(Problem::invalid("strategy.type", "must be RollingUpdate or Recreate")),
