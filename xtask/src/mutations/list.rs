@@ -108,4 +108,14 @@ mod tests {
         let with_tests = "if a < b {}\n#[cfg(test)]\nmod tests { a < b }";
         assert_eq!(mutation.apply(with_tests).unwrap(), "if a > b {}\n#[cfg(test)]\nmod tests { a < b }");
     }
+
+    #[test]
+    fn every_listed_change_has_its_place() {
+        let root = crate::paths::workspace_root().unwrap();
+        let text = std::fs::read_to_string(root.join(super::super::LIST)).unwrap();
+        for mutation in read(&text).unwrap() {
+            let file = std::fs::read_to_string(root.join(&mutation.file)).unwrap();
+            mutation.apply(&file).unwrap();
+        }
+    }
 }
