@@ -29,6 +29,12 @@ impl Problem {
         Self { reason: "Unreadable", message }
     }
 
+    /// True if one of these conditions, each its type and its message, tells of it already.
+    pub(crate) fn is_told<'a>(&self, conditions: impl IntoIterator<Item = [&'a Option<String>; 2]>) -> bool {
+        let mut conditions = conditions.into_iter().map(|parts| parts.map(Option::as_deref));
+        conditions.any(|parts| parts == [Some(STALLED), Some(self.message.as_str())])
+    }
+
     fn invalid(field: &str, message: &str) -> Self {
         Self { reason: "InvalidSpec", message: format!("spec.{field}: {message}") }
     }

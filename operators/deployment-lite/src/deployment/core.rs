@@ -19,7 +19,7 @@ use operator_sdk::plan::Plan;
 use super::{Observed, Step};
 use crate::core::{
     claim::{self, Steps},
-    problem::{self, Problem, STALLED},
+    problem::{self, Problem},
 };
 
 /// What a pass is about: the first of these that holds (D6).
@@ -118,11 +118,8 @@ pub(super) fn problem(observed: &Observed) -> Option<Problem> {
 
 /// Tells of a problem unless the status tells of it already (D7).
 fn warn(observed: &Observed, problem: Problem, plan: &mut Plan<Step>) {
-    let mut conditions = observed.status.conditions.iter().flatten();
-    let is_told = conditions.any(|condition| {
-        condition.type_.as_deref() == Some(STALLED) && condition.message.as_ref() == Some(&problem.message)
-    });
-    if !is_told {
+    let conditions = observed.status.conditions.iter().flatten();
+    if !problem.is_told(conditions.map(|condition| [&condition.type_, &condition.message])) {
         plan.step(Step::Warn { reason: problem.reason, note: problem.message }, "nothing can be done");
     }
 }
@@ -140,6 +137,7 @@ mod tests {
         fixture::{deployment, observed, ready_set, replica_set, settled},
         *,
     };
+    use crate::core::problem::STALLED;
 
     fn steps(observed: &Observed) -> Vec<Step> {
         plan(observed).steps().map(|planned| planned.step.clone()).collect()

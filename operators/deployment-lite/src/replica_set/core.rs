@@ -14,7 +14,7 @@ use operator_sdk::{
 use super::{Observed, Step};
 use crate::core::{
     claim::{self, Steps},
-    problem::{self, Problem, STALLED},
+    problem::{self, Problem},
 };
 
 /// Pods made or deleted in one pass at the most (R2, R3).
@@ -50,11 +50,8 @@ pub(super) fn problem(observed: &Observed) -> Option<Problem> {
 
 /// Tells of a problem unless the status tells of it already.
 fn warn(observed: &Observed, problem: Problem, plan: &mut Plan<Step>) {
-    let mut conditions = observed.status.conditions.iter().flatten();
-    let is_told = conditions.any(|condition| {
-        condition.type_.as_deref() == Some(STALLED) && condition.message.as_ref() == Some(&problem.message)
-    });
-    if !is_told {
+    let conditions = observed.status.conditions.iter().flatten();
+    if !problem.is_told(conditions.map(|condition| [&condition.type_, &condition.message])) {
         plan.step(Step::Warn { reason: problem.reason, note: problem.message }, "nothing can be done");
     }
 }
@@ -99,6 +96,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::core::problem::STALLED;
     use crate::replica_set::observed::Pods;
 
     fn labels() -> Option<BTreeMap<String, String>> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::DeploymentCondition;
+use k8s_openapi::api::apps::v1::{DeploymentCondition, DeploymentStatus};
 use operator_sdk::plan::{Plan, Wait};
 
 use crate::deployment::{Observed, Step};
@@ -24,6 +24,12 @@ pub(crate) fn seconds(observed: &Observed) -> Option<i32> {
 pub(crate) fn condition(observed: &Observed) -> Option<&DeploymentCondition> {
     let mut conditions = observed.status.conditions.iter().flatten();
     conditions.find(|condition| condition.type_.as_deref() == Some(PROGRESSING))
+}
+
+/// True if these numbers say that every pod is of the present template and available (D61).
+pub(crate) fn is_complete(observed: &Observed, status: &DeploymentStatus) -> bool {
+    let numbers = [status.replicas, status.updated_replicas, status.available_replicas];
+    numbers.iter().all(|number| number.unwrap_or_default() == observed.replicas())
 }
 
 /// True once there has been no progress for longer than the deadline (D63).
@@ -54,7 +60,7 @@ fn end(observed: &Observed) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::{api::apps::v1::DeploymentStatus, apimachinery::pkg::apis::meta::v1::Time};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;
     use crate::deployment::core::fixture;

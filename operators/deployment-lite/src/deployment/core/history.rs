@@ -2,7 +2,7 @@
 
 use operator_sdk::{Target, plan::Plan};
 
-use super::{revision, version};
+use super::{deadline, revision, version};
 use crate::deployment::{Observed, Set, Step};
 
 /// Deletes those beyond the limit that are empty: of the lowest revisions, those without one first (D67).
@@ -23,10 +23,8 @@ pub(super) fn plan(observed: &Observed, plan: &mut Plan<Step>) {
 
 /// True once the Deployment has reported that its rollout is complete.
 pub(super) fn is_due(observed: &Observed) -> bool {
-    let status = &observed.status;
-    let numbers = [status.replicas, status.updated_replicas, status.available_replicas];
-    numbers.iter().all(|number| number.unwrap_or_default() == observed.replicas())
-        && status.observed_generation >= observed.metadata.generation
+    deadline::is_complete(observed, &observed.status)
+        && observed.status.observed_generation >= observed.metadata.generation
 }
 
 fn is_empty(set: &Set) -> bool {

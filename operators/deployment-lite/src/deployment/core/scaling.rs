@@ -14,8 +14,8 @@ use crate::deployment::{Observed, Set, Step};
 
 /// True if a ReplicaSet with pods was scaled last when the Deployment had another size (D41).
 pub(super) fn has_begun(observed: &Observed) -> bool {
-    let told = active(observed).filter_map(|set| annotation::size(set, DESIRED_REPLICAS));
-    told.into_iter().any(|desired| desired != observed.replicas())
+    let mut told = active(observed).filter_map(|set| annotation::size(set, DESIRED_REPLICAS));
+    told.any(|desired| desired != observed.replicas())
 }
 
 /// Adds the steps that bring the ReplicaSets to the new size; their proportion stays that of before.

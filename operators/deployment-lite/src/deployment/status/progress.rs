@@ -62,7 +62,7 @@ pub(super) fn of(
     match held {
         None if current.is_none() => Progress::Same,
         Some(held) if was_complete(held) && status.replicas == status.updated_replicas => Progress::Same,
-        _ if is_complete(observed, status) => {
+        _ if deadline::is_complete(observed, status) => {
             Progress::Says(report("True", NEW_REPLICA_SET_AVAILABLE, format!("{subject} has successfully progressed.")))
         }
         None => Progress::Says(found(name)),
@@ -105,12 +105,6 @@ fn creation(results: &Results<Step, ()>) -> Option<Report> {
 
 fn was_complete(held: &DeploymentCondition) -> bool {
     held.reason.as_deref() == Some(NEW_REPLICA_SET_AVAILABLE)
-}
-
-/// Every pod is of the present template and available (D61).
-fn is_complete(observed: &Observed, status: &DeploymentStatus) -> bool {
-    let numbers = [status.replicas, status.updated_replicas, status.available_replicas];
-    numbers.iter().all(|number| number.unwrap_or_default() == observed.replicas())
 }
 
 /// More pods of the present template, fewer of former ones, more ready or more available (D62).
