@@ -1,0 +1,9 @@
+//! A simulated Kubernetes API server, faults on demand, and judges: the proof of an operator in milliseconds.
+//!
+//! The core knows kube and k8s-openapi only, so that every user of kube-rs has it; what needs `operator-sdk` is behind the
+//! feature `sdk`.
+
+pub mod apply;
+pub mod patch;
+pub mod schema;
+pub mod server;

@@ -1,0 +1,102 @@
+//! What the server knows of the shape of an object: of built-in kinds from the published OpenAPI documents, of custom
+//! kinds from their CustomResourceDefinition.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::Value;
+
+/// The shape of a value and what the server does to it.
+#[derive(Clone, Debug, Default)]
+pub struct Schema {
+    /// What kind of value this is.
+    pub shape: Shape,
+    /// What a value that is not given becomes.
+    pub default: Option<Value>,
+    /// Whether `null` is a value; elsewhere it counts as not given.
+    pub is_nullable: bool,
+    /// `x-kubernetes-preserve-unknown-fields`: unknown fields stay.
+    pub keeps_unknown_fields: bool,
+    /// `x-kubernetes-embedded-resource`: a whole object with `apiVersion`, `kind` and `metadata`.
+    pub is_embedded_resource: bool,
+}
+
+/// A kind of value.
+#[derive(Clone, Debug, Default)]
+pub enum Shape {
+    /// Anything; merged as a whole if nothing is known of it.
+    #[default]
+    Any,
+    /// A string, number or boolean.
+    Scalar(Scalar),
+    /// An object.
+    Map(Map),
+    /// An array.
+    List(List),
+}
+
+/// A kind of scalar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scalar {
+    /// `type: string`.
+    String,
+    /// `type: integer`.
+    Integer,
+    /// `type: number`.
+    Number,
+    /// `type: boolean`.
+    Boolean,
+    /// `x-kubernetes-int-or-string`.
+    IntOrString,
+    /// A quantity: a string, or a number that becomes one.
+    Quantity,
+}
+
+/// An object: known fields, or any number of the same kind.
+#[derive(Clone, Debug, Default)]
+pub struct Map {
+    /// Known fields.
+    pub fields: BTreeMap<String, Arc<Schema>>,
+    /// What all other fields hold; `None`: there are no others.
+    pub others: Option<Arc<Schema>>,
+    /// `required`.
+    pub required: Vec<String>,
+    /// `x-kubernetes-map-type: atomic`: replaced as a whole by server-side apply.
+    pub is_atomic: bool,
+    /// `x-kubernetes-patch-strategy` of strategic merge patch.
+    pub strategy: Strategy,
+}
+
+/// An array.
+#[derive(Clone, Debug, Default)]
+pub struct List {
+    /// What it holds.
+    pub items: Arc<Schema>,
+    /// How server-side apply merges it.
+    pub list_type: ListType,
+    /// `x-kubernetes-patch-merge-key`: how strategic merge patch finds an item; `None`: the list of scalars is a set, or
+    /// the list is replaced, by `strategy`.
+    pub merge_key: Option<String>,
+    /// `x-kubernetes-patch-strategy`.
+    pub strategy: Strategy,
+}
+
+/// How server-side apply merges a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ListType {
+    /// As a whole.
+    #[default]
+    Atomic,
+    /// By value; the items are scalars, or atomic.
+    Set,
+    /// By these fields of an item.
+    Map(Vec<String>),
+}
+
+/// What strategic merge patch does: `x-kubernetes-patch-strategy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Strategy {
+    /// `merge`: lists are merged instead of replaced.
+    pub merges: bool,
+    /// `retainKeys`: fields that a patch does not name go.
+    pub retains_keys: bool,
+}
