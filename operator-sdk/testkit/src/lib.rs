@@ -4,6 +4,8 @@
 //! feature `sdk`.
 
 pub mod apply;
+pub mod cause;
 pub mod patch;
+pub mod resource;
 pub mod schema;
 pub mod server;

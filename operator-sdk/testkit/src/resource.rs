@@ -1,0 +1,81 @@
+//! A kind that the server serves: its names, its shape, and the rules of its own.
+
+use std::{fmt, sync::Arc};
+
+use serde_json::Value;
+
+use crate::{cause::Cause, schema::Schema};
+
+/// A kind in one version.
+#[derive(Clone)]
+pub struct Resource {
+    /// Empty for the core group.
+    pub group: String,
+    /// As in `v1alpha1`.
+    pub version: String,
+    /// As in `Deployment`.
+    pub kind: String,
+    /// As in `DeploymentList`.
+    pub list_kind: String,
+    /// As in `deployments`.
+    pub plural: String,
+    /// As in `deployment`.
+    pub singular: String,
+    /// As in `deploy`.
+    pub short_names: Vec<String>,
+    /// As in `all`.
+    pub categories: Vec<String>,
+    /// Whether its objects lie in namespaces.
+    pub is_namespaced: bool,
+    /// Whether it is defined by a CustomResourceDefinition.
+    pub is_custom: bool,
+    /// Whether it has the subresource `status`.
+    pub has_status: bool,
+    /// Where the subresource `scale` reads and writes; `None`: there is none.
+    pub scale: Option<ScalePaths>,
+    /// The shape of an object.
+    pub schema: Arc<Schema>,
+    /// Paths of the fields that a field selector may name besides `metadata.name` and `metadata.namespace`.
+    pub selectable_fields: Vec<String>,
+    /// What only this kind does.
+    pub rules: Arc<dyn Rules>,
+}
+
+/// Where `scale` lies in an object: JSON paths as in a CustomResourceDefinition (`.spec.replicas`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScalePaths {
+    /// `specReplicasPath`.
+    pub replicas: String,
+    /// `statusReplicasPath`.
+    pub status_replicas: String,
+    /// `labelSelectorPath`, whose value is a text, or of built-in kinds a selector.
+    pub selector: Option<String>,
+}
+
+/// Which part of an object a request writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The object itself.
+    Main,
+    /// `/status`.
+    Status,
+}
+
+/// What only one kind does. `metadata` is the server's own matter.
+pub trait Rules: Send + Sync {
+    /// Sets what is not given, on write and on read from the store.
+    fn default(&self, object: &mut Value);
+
+    /// Changes what is about to be written, before it is validated: takes away what may not be set, keeps what may not
+    /// change. `old` is `None` at a creation.
+    fn prepare(&self, _new: &mut Value, _old: Option<&Value>, _part: Part) {}
+
+    /// What is wrong with what is about to be written; empty: nothing.
+    fn validate(&self, new: &Value, old: Option<&Value>, part: Part) -> Vec<Cause>;
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}/{}", self.plural, self.group, self.version)
+    }
+}
