@@ -8,7 +8,10 @@ use super::{
     path::Element,
     typed::{Form, Type, element},
 };
-use crate::schema::Scalar;
+use crate::{
+    go_text::{plain, syntax, type_name},
+    schema::Scalar,
+};
 
 /// Why the intent is none of an object of this type.
 ///
@@ -71,48 +74,5 @@ fn check_scalar(value: &Value, scalar: Option<Scalar>) -> Option<String> {
         Some(Scalar::Boolean) if !value.is_boolean() => Some(format!("expected boolean, got &{{{}}}", plain(value))),
         _ if !is_scalar => Some(format!("expected any scalar, got &{{{}}}", plain(value))),
         _ => None,
-    }
-}
-
-/// Go's `%v`.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "<nil>".into(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(" ")),
-        Value::Object(fields) => {
-            let mut fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}:{}", plain(value))).collect();
-            fields.sort();
-            format!("map[{}]", fields.join(" "))
-        }
-        other => other.to_string(),
-    }
-}
-
-/// Go's `%#v`.
-fn syntax(value: &Value) -> String {
-    match value {
-        Value::Null => "interface {}(nil)".into(),
-        Value::Array(items) => {
-            format!("[]interface {{}}{{{}}}", items.iter().map(syntax).collect::<Vec<_>>().join(", "))
-        }
-        Value::Object(fields) => {
-            let mut fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name:?}:{}", syntax(value))).collect();
-            fields.sort();
-            format!("map[string]interface {{}}{{{}}}", fields.join(", "))
-        }
-        other => other.to_string(),
-    }
-}
-
-/// Go's `%T`.
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "<nil>",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "float64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
     }
 }
