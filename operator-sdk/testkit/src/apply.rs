@@ -32,6 +32,13 @@ mod skeleton;
 mod typed;
 mod validate;
 
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
 /// Owns what was there when the first applier came and nobody owned it.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 
