@@ -5,6 +5,8 @@
 
 pub mod apply;
 pub mod cause;
+pub mod definition;
+pub mod kinds;
 pub mod patch;
 pub mod resource;
 pub mod schema;
