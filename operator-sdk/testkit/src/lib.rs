@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod cause;
+mod go_text;
 pub mod patch;
 pub mod resource;
 pub mod schema;

@@ -74,6 +74,13 @@ pub trait Rules: Send + Sync {
     fn validate(&self, new: &Value, old: Option<&Value>, part: Part) -> Vec<Cause>;
 }
 
+impl Resource {
+    /// Group and version, as an object says them.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
+}
+
 impl fmt::Debug for Resource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}.{}/{}", self.plural, self.group, self.version)
