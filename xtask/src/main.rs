@@ -3,6 +3,7 @@
 
 mod cluster;
 mod conformance;
+mod control_plane;
 mod demo;
 mod digest;
 mod image;
@@ -46,6 +47,8 @@ enum Verb {
     Test(test::Arguments),
     /// Run upstream's own tests of Deployments and ReplicaSets.
     Conformance(conformance::Arguments),
+    /// etcd and kube-apiserver alone, as plain processes on loopback.
+    ControlPlane(control_plane::Arguments),
     /// Build the container images and load them into the cluster.
     Images(images::Arguments),
     /// Write CRDs and manifests from the operators' code.
@@ -98,6 +101,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Conformance(arguments) => conformance::run(&arguments),
+        Verb::ControlPlane(arguments) => control_plane::run(&arguments),
         Verb::Images(arguments) => images::run(&arguments),
         Verb::Manifests(arguments) => manifests::run(&arguments),
         Verb::Mutations(arguments) => mutations::run(&arguments),
