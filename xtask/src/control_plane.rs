@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use self::access::TOKEN;
 use crate::process::{self, ProcessName};
 use crate::tools::{self, Tool, ToolBox};
 use crate::{paths, progress};
@@ -41,7 +40,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     let status = Command::new(program)
         .args(rest)
-        .envs(plane.variables())
         .env("KUBECONFIG", plane.kubeconfig())
         .status()
         .with_context(|| format!("failed to start {}", program.to_string_lossy()))?;
@@ -59,9 +57,12 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
+    /// The programs that it is made of, and the one that asks whether it is ready.
+    pub const TOOLS: &[Tool] = &[Tool::Etcd, Tool::KubeApiserver, Tool::Kubectl];
+
     /// Starts one and waits until it is ready.
     pub fn start() -> Result<Self> {
-        let tools = tools::ensure(&[Tool::Etcd, Tool::KubeApiserver, Tool::Kubectl])?;
+        let tools = tools::ensure(Self::TOOLS)?;
         let step = progress::step("starting etcd and kube-apiserver");
         let folder = fresh_folder()?;
         let mut plane = Self { folder, port: free_port()?, processes: Vec::new() };
@@ -77,16 +78,6 @@ impl ControlPlane {
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
         self.folder.join(access::KUBECONFIG)
-    }
-
-    /// How a test reaches it: address, certificate and token.
-    #[must_use]
-    pub fn variables(&self) -> [(&'static str, String); 3] {
-        [
-            ("OPERATOR_LITE_API_SERVER", format!("https://127.0.0.1:{}", self.port)),
-            ("OPERATOR_LITE_API_SERVER_CA", self.folder.join(access::CERTIFICATE).display().to_string()),
-            ("OPERATOR_LITE_API_SERVER_TOKEN", TOKEN.to_owned()),
-        ]
     }
 
     fn start_etcd(&mut self, tools: &ToolBox) -> Result<String> {
@@ -111,7 +102,10 @@ impl ControlPlane {
             .args(["--bind-address=127.0.0.1", "--authorization-mode=RBAC", "--allow-privileged=true"])
             .args([format!("--secure-port={}", self.port), format!("--etcd-servers={etcd}")])
             .args([file("cert-dir", access::CERTIFICATES), file("token-auth-file", access::TOKENS)])
-            .args(["--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.96.0.0/16"])
+            .args([
+                "--service-account-issuer=https://kubernetes.default.svc",
+                "--service-cluster-ip-range=10.96.0.0/16",
+            ])
             .args([
                 file("service-account-key-file", access::SIGNING_KEY),
                 file("service-account-signing-key-file", access::SIGNING_KEY),
@@ -191,9 +185,9 @@ fn fresh_folder() -> Result<PathBuf> {
 
 fn is_left_over(folder: &Path) -> bool {
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let owner = name.split_once('-').and_then(|(id, ticks)| {
-        Some(ProcessName { id: id.parse().ok()?, started_ticks: ticks.parse().ok()? })
-    });
+    let owner = name
+        .split_once('-')
+        .and_then(|(id, ticks)| Some(ProcessName { id: id.parse().ok()?, started_ticks: ticks.parse().ok()? }));
     owner.is_none_or(|owner| !owner.is_alive())
 }
 

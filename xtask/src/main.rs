@@ -5,6 +5,7 @@ mod cluster;
 mod conformance;
 mod control_plane;
 mod demo;
+mod differential;
 mod digest;
 mod image;
 mod images;
@@ -49,6 +50,8 @@ enum Verb {
     Conformance(conformance::Arguments),
     /// etcd and kube-apiserver alone, as plain processes on loopback.
     ControlPlane(control_plane::Arguments),
+    /// Compare the simulated API server with the real one.
+    Differential(differential::Arguments),
     /// Build the container images and load them into the cluster.
     Images(images::Arguments),
     /// Write CRDs and manifests from the operators' code.
@@ -102,6 +105,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Conformance(arguments) => conformance::run(&arguments),
         Verb::ControlPlane(arguments) => control_plane::run(&arguments),
+        Verb::Differential(arguments) => differential::run(&arguments),
         Verb::Images(arguments) => images::run(&arguments),
         Verb::Manifests(arguments) => manifests::run(&arguments),
         Verb::Mutations(arguments) => mutations::run(&arguments),

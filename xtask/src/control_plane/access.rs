@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 /// The token of the administrator.
-pub const TOKEN: &str = "administrator";
+const TOKEN: &str = "administrator";
 /// The file of tokens.
 pub const TOKENS: &str = "tokens.csv";
 /// The folder in which kube-apiserver keeps its certificate.

@@ -94,8 +94,10 @@ impl File {
     /// All files, by name.
     pub fn load_all() -> Vec<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential/cases");
-        let mut paths: Vec<PathBuf> =
-            std::fs::read_dir(&folder).expect("the folder of cases").map(|entry| entry.expect("a file").path()).collect();
+        let mut paths: Vec<PathBuf> = std::fs::read_dir(&folder)
+            .expect("the folder of cases")
+            .map(|entry| entry.expect("a file").path())
+            .collect();
         paths.sort();
         // While one writes cases: only the files whose name contains this.
         let only = std::env::var("DIFFERENTIAL_ONLY").unwrap_or_default();

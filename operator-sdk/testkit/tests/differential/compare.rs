@@ -51,6 +51,12 @@ fn join(path: &str, name: &str) -> String {
 impl fmt::Display for Difference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let show = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
-        write!(formatter, "{}\n        real      {}\n        simulated {}", self.path, show(&self.real), show(&self.simulated))
+        write!(
+            formatter,
+            "{}\n        real      {}\n        simulated {}",
+            self.path,
+            show(&self.real),
+            show(&self.simulated)
+        )
     }
 }

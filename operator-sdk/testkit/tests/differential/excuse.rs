@@ -37,7 +37,8 @@ pub struct Excuses(Vec<Excuse>);
 impl Excuses {
     /// Reads the file.
     pub fn load() -> Self {
-        let all: Vec<Excuse> = serde_saphyr::from_str(include_str!("differences.yaml")).expect("documented differences");
+        let all: Vec<Excuse> =
+            serde_saphyr::from_str(include_str!("differences.yaml")).expect("documented differences");
         assert!(all.len() <= AT_MOST, "{} documented differences are too many", all.len());
         for excuse in &all {
             assert!(!excuse.reason.is_empty(), "a difference without a reason");

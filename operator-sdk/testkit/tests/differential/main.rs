@@ -34,9 +34,12 @@ fn every_case_is_answered_as_the_real_server_did() {
             };
             let answered = simulated::run(&file, case);
             let found = compare::differences(expected, &answered);
-            differences.extend(found.into_iter().filter(|found| !excuses.covers(&case.name, found)).map(|found| {
-                (file.name.clone(), case.name.clone(), found)
-            }));
+            differences.extend(
+                found
+                    .into_iter()
+                    .filter(|found| !excuses.covers(&case.name, found))
+                    .map(|found| (file.name.clone(), case.name.clone(), found)),
+            );
         }
     }
     report(&differences);

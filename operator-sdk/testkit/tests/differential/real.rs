@@ -42,7 +42,8 @@ async fn the_real_server_answers_as_recorded() {
 
 /// A client of the real server.
 pub async fn client() -> Client {
-    let path = std::env::var_os("KUBECONFIG").expect("KUBECONFIG names a control plane; see `cargo xtask differential`");
+    let path =
+        std::env::var_os("KUBECONFIG").expect("KUBECONFIG names a control plane; see `cargo xtask differential`");
     let kubeconfig = Kubeconfig::read_from(path).expect("a kubeconfig");
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a kubeconfig");
     Client::try_from(config).expect("a client")
@@ -53,7 +54,8 @@ async fn run_file(client: &Client, file: &File) -> BTreeMap<String, Value> {
     let cases = file.cases.iter().enumerate();
     stream::iter(cases)
         .map(|(number, case)| async move {
-            let namespace = format!("{}-{number}", file.name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"));
+            let namespace =
+                format!("{}-{number}", file.name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"));
             let observed = run::run(client, &file.definitions, case, &namespace).await;
             check_codes(case, &observed);
             (case.name.clone(), normal::normalise(&observed))

@@ -32,9 +32,9 @@ impl Known {
         match value {
             Value::String(text) => Value::String(self.fill(text)),
             Value::Array(items) => items.iter().map(|item| self.fill_all(item)).collect(),
-            Value::Object(fields) => {
-                Value::Object(fields.iter().map(|(name, value)| (self.fill(name), self.fill_all(value))).collect::<Map<_, _>>())
-            }
+            Value::Object(fields) => Value::Object(
+                fields.iter().map(|(name, value)| (self.fill(name), self.fill_all(value))).collect::<Map<_, _>>(),
+            ),
             other => other.clone(),
         }
     }
@@ -46,7 +46,8 @@ impl Known {
         if let Some((letters, count)) = name.split_once('*') {
             return letters.repeat(count.parse().expect("a number of repetitions"));
         }
-        let (path, more) = name.split_once('+').map_or((name, 0), |(path, more)| (path, more.parse().expect("a number")));
+        let (path, more) =
+            name.split_once('+').map_or((name, 0), |(path, more)| (path, more.parse().expect("a number")));
         let (step, path) = path.split_once('.').unwrap_or((path, ""));
         let answer = self.answers.get(step);
         let value = path.split('.').fold(answer, |value, name| match value? {
