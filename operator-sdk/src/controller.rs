@@ -29,6 +29,7 @@ use crate::{
     plan::{Planner, Planning},
     queue::{Queue, Retry},
     reconcile::{Cleanup, Context, Failure, Outcome, Reconciler},
+    task::of_process,
 };
 
 const DEFAULT_CONCURRENCY: usize = 4;
@@ -293,7 +294,7 @@ impl<R: Reconciler> Running<R> {
                 }
             }
         };
-        let handle = self.tasks.spawn(run.instrument(span));
+        let handle = self.tasks.spawn(of_process(run.instrument(span)));
         self.runs.insert(handle.id(), Run { key, began: now, journal });
     }
 

@@ -19,7 +19,7 @@ use super::{
     lease,
 };
 use crate::{
-    client::{Fence, connect},
+    client::Fence,
     clock::{BootTime, Clock},
 };
 
@@ -41,7 +41,7 @@ type Changes = BoxStream<'static, kube::Result<WatchEvent<Lease>>>;
 
 impl Task {
     pub(super) async fn run(self, mut release: oneshot::Receiver<()>) {
-        let api = match connect(self.options.kubeconfig.as_deref()).await {
+        let api = match self.options.connector.connect().await {
             Ok(client) => Api::<Lease>::namespaced(client, &self.options.namespace),
             Err(error) => {
                 error!(%error, "leader election has no connection");
