@@ -235,6 +235,7 @@ impl<R: Reconciler> Running<R> {
         loop {
             let is_free = self.runs.len() < self.concurrency;
             tokio::select! {
+                biased;
                 () = cancellation.cancelled() => break,
                 Some(ended) = self.tasks.join_next_with_id() => self.finish(ended),
                 Some(key) = queue.get(), if is_free => self.begin(key),

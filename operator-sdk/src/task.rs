@@ -3,6 +3,9 @@
 //! A process that is stopped (a suspended machine, a debugger, a starved container) goes on later as if nothing had been,
 //! while its lease ran out. A simulation shows what then happens: it runs an operator behind a [`Gate`], and every task
 //! that the operator begins goes through the same gate. Without one, which is the rule, a task is what it is elsewhere.
+//!
+//! A simulated run is also to be repeated exactly, so every `select!` of this crate is `biased`: tokio draws the branch that
+//! is looked at first from a generator that no program can seed.
 
 use std::{
     future::{Future, poll_fn},

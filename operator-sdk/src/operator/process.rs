@@ -84,6 +84,7 @@ pub(super) async fn run(operator: Operator, options: RunOptions) -> Result<(), P
         candidacy: options.leader_elect.then_some(candidacy),
         stop: Box::pin(async move {
             tokio::select! {
+                biased;
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
             }
@@ -141,6 +142,7 @@ pub(super) async fn run_on(operator: Operator, host: Host) -> Result<(), Process
     let work = work.run();
     tokio::pin!(work);
     tokio::select! {
+        biased;
         ended = &mut work => return ended,
         // Whatever was decided on these caches is in doubt: nothing is drained, the process begins anew.
         Some(ended) = watches.join_next() => return Err(ended?.into()),
@@ -171,6 +173,7 @@ impl Work {
         let watches = operator.watches.clone();
         // A standby has its caches full before it stands for election.
         tokio::select! {
+            biased;
             () = all(&watches, |watch| watch.is_synced()) => info!("caches are full"),
             () = cancellation.cancelled() => return Ok(()),
         }
@@ -187,6 +190,7 @@ impl Work {
         let election = Election::start(options, environment.clock.clone(), fence, heartbeat)?;
         let phase = election.phase();
         tokio::select! {
+            biased;
             () = reached(phase.clone(), Phase::Leading) => {}
             () = reached(phase.clone(), Phase::Lost) => return Err(ProcessError::LostLeadership),
             () = cancellation.cancelled() => {
@@ -198,6 +202,7 @@ impl Work {
             // The former leader's last writes must be visible before anything is decided on them.
             let lists: Vec<_> = watches.iter().map(|watch| (Arc::clone(watch), watch.relist())).collect();
             tokio::select! {
+                biased;
                 () = all_relisted(&lists) => {}
                 () = cancellation.cancelled() => return,
             }
@@ -206,9 +211,10 @@ impl Work {
             run_controllers(environment).await;
         };
         tokio::select! {
-            () = guarded => {}
+            biased;
             // Dropping the work aborts what is under way; the fence is closed already.
             () = reached(phase, Phase::Lost) => return Err(ProcessError::LostLeadership),
+            () = guarded => {}
         }
         metrics.set_leader(&lease, false);
         finish_telling(telling).await;
