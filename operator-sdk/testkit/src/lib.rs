@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod cause;
 pub mod definition;
+mod go_text;
 pub mod kinds;
 pub mod patch;
 pub mod resource;

@@ -89,6 +89,11 @@ impl Resource {
         unknown.extend(prune(&self.schema, object, true));
         Ok(unknown)
     }
+
+    /// Group and version, as an object says them.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
 }
 
 fn decode_metadata(object: &mut Value) -> Result<Vec<String>, String> {

@@ -53,7 +53,7 @@ pub fn is_valid(format: &str, text: &str) -> bool {
         "uri" => is_match(&URI, text),
         "email" => is_match(&EMAIL, text),
         "hostname" => text.len() <= 253 && is_match(&HOSTNAME, text),
-        "byte" => is_match(&BYTE, text) && text.len() % 4 == 0,
+        "byte" => is_match(&BYTE, text) && text.len().is_multiple_of(4),
         "hexcolor" => is_match(&COLOUR, text),
         _ => true,
     }
