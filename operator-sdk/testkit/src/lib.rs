@@ -5,6 +5,9 @@
 
 pub mod apply;
 pub mod cause;
+pub mod definition;
+mod go_text;
+pub mod kinds;
 pub mod patch;
 pub mod resource;
 pub mod schema;
