@@ -5,7 +5,18 @@
 
 pub mod apply;
 pub mod cause;
+pub mod failure;
+mod metadata;
+pub mod names;
+pub mod object;
 pub mod patch;
+mod random;
+pub mod request;
 pub mod resource;
 pub mod schema;
+pub mod selector;
 pub mod server;
+pub mod service;
+pub mod store;
+pub mod view;
+pub mod watch;
