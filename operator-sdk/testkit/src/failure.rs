@@ -233,11 +233,7 @@ impl From<&Cause> for StatusCause {
 
 /// As in `deployments.apps`.
 pub fn qualified(resource: &Resource) -> String {
-    if resource.group.is_empty() {
-        resource.plural.clone()
-    } else {
-        format!("{}.{}", resource.plural, resource.group)
-    }
+    if resource.group.is_empty() { resource.plural.clone() } else { format!("{}.{}", resource.plural, resource.group) }
 }
 
 /// The path of a field; of the object as a whole what Go prints for no path.
@@ -257,7 +253,8 @@ fn body(cause: &Cause) -> String {
         CauseKind::TooMany => "Too many",
     };
     let is_value_hidden = matches!(cause.kind, CauseKind::Required | CauseKind::Forbidden | CauseKind::TooLong);
-    let value = cause.value.as_ref().filter(|_| !is_value_hidden).map_or_else(String::new, |value| format!(": {value}"));
+    let value =
+        cause.value.as_ref().filter(|_| !is_value_hidden).map_or_else(String::new, |value| format!(": {value}"));
     let detail = if cause.detail.is_empty() { String::new() } else { format!(": {}", cause.detail) };
     format!("{name}{value}{detail}")
 }

@@ -28,7 +28,8 @@ pub(crate) fn causes(resource: &Resource, object: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     let mut invalid = |field: &str, value: &str, problems: Vec<String>| {
         let field = format!("metadata.{field}");
-        causes.extend(problems.into_iter().map(|text| Cause::new(CauseKind::Invalid, field.clone(), value.into(), text)));
+        causes
+            .extend(problems.into_iter().map(|text| Cause::new(CauseKind::Invalid, field.clone(), value.into(), text)));
     };
     if let Some(prefix) = metadata["generateName"].as_str().filter(|prefix| !prefix.is_empty()) {
         // The end may be a dash here: letters follow.
@@ -154,12 +155,7 @@ fn owner_causes(owners: &Value, causes: &mut Vec<Cause>) {
                         "Only one reference can have Controller set to true. Found \"true\" in references for {first} and \
                          {this}"
                     );
-                    causes.push(Cause::new(
-                        CauseKind::Invalid,
-                        "metadata.ownerReferences",
-                        owners.clone(),
-                        detail,
-                    ));
+                    causes.push(Cause::new(CauseKind::Invalid, "metadata.ownerReferences", owners.clone(), detail));
                 }
             }
         }

@@ -68,7 +68,8 @@ pub fn qualified_name_problems(name: &str) -> Vec<String> {
             match *prefix {
                 "" => problems.push("prefix part must be non-empty".to_owned()),
                 prefix => {
-                    problems.extend(subdomain_problems(prefix).into_iter().map(|problem| format!("prefix part {problem}")));
+                    problems
+                        .extend(subdomain_problems(prefix).into_iter().map(|problem| format!("prefix part {problem}")));
                 }
             }
             *name

@@ -143,7 +143,10 @@ fn unknown_field(resource: &Resource, path: &str) -> String {
     let is_generic = resource.is_custom || resource.selectable_fields.is_empty();
     if is_generic {
         let kind = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
-        return format!("Unable to find \"{kind}, Resource={}\" that match label selector \"\", field selector \"{path}\": field label not supported: {path}", resource.plural);
+        return format!(
+            "Unable to find \"{kind}, Resource={}\" that match label selector \"\", field selector \"{path}\": field label not supported: {path}",
+            resource.plural
+        );
     }
     format!("field label not supported: {path}")
 }
@@ -233,7 +236,8 @@ fn parse_label(term: &str) -> Option<Requirement> {
 /// A word without spaces and signs.
 fn plain(word: &str) -> Option<String> {
     let word = word.trim();
-    let is_plain = !word.is_empty() && !word.contains(|letter: char| letter.is_whitespace() || "=!(),<>".contains(letter));
+    let is_plain =
+        !word.is_empty() && !word.contains(|letter: char| letter.is_whitespace() || "=!(),<>".contains(letter));
     is_plain.then(|| word.to_owned())
 }
 

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use self::{
-    kinds::{Kinds, Served},
+    kinds::Kinds,
     route::{Route, Target, Verb},
     watching::Watch,
 };
@@ -31,7 +31,6 @@ use crate::{
     resource::Resource,
     store::{Change, Collection, Commit, Key, Store, Write},
     view::{View, ViewId},
-    watch::Pulled,
 };
 
 /// How often history is compacted, and how much of it is kept.
@@ -130,6 +129,11 @@ impl Server {
     /// What an API server has seen.
     pub fn view(&self, id: ViewId) -> Option<&View> {
         self.views.get(&id)
+    }
+
+    /// When a lagging API server sees something new; `None`: it has seen all, or is frozen.
+    pub fn view_due(&self, id: ViewId) -> Option<Timestamp> {
+        self.views.get(&id)?.next_due(&self.store)
     }
 
     /// From now on it sees nothing new.

@@ -7,7 +7,7 @@ mod intercept;
 
 use std::{
     collections::BTreeMap,
-    future,
+    future::{self, Future},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -74,8 +74,7 @@ pub enum Called {
 impl Network {
     /// Runs a server from now on, in tokio's time.
     pub fn new(server: Server) -> Self {
-        let shared =
-            Shared { server, watching: BTreeMap::new(), waiting: Vec::new(), next_request: 1 };
+        let shared = Shared { server, watching: BTreeMap::new(), waiting: Vec::new(), next_request: 1 };
         Self { shared: Arc::new(Mutex::new(shared)), start: Instant::now() }
     }
 
@@ -120,29 +119,50 @@ impl Network {
     }
 
     async fn wait_for(&self, view: ViewId, revision: u64, until: Timestamp) {
-        let seen = future::poll_fn(|context| {
+        self.poll_until(|waker| {
             let now = self.now();
             let mut shared = self.lock();
             shared.server.advance(now);
-            if shared.server.view(view).is_none_or(|view| view.revision >= revision) {
-                return Poll::Ready(());
+            if now >= until || shared.server.view(view).is_none_or(|view| view.revision >= revision) {
+                return Ok(());
             }
-            shared.waiting.push(context.waker().clone());
-            Poll::Pending
-        });
-        let _ = tokio::time::timeout(self.until(until), seen).await;
+            shared.waiting.push(waker.clone());
+            Err(Some(shared.server.view_due(view).map_or(until, |due| due.min(until))))
+        })
+        .await;
     }
 
-    /// What a watch has to say, or when to ask again at the latest.
-    fn poll_watch(&self, watch: WatchId, context: &Context<'_>) -> Result<Pulled, Option<Timestamp>> {
-        let now = self.now();
-        let mut shared = self.lock();
-        let pulled = shared.server.next_events(watch, now);
-        if pulled.is_ended || !pulled.events.is_empty() {
-            return Ok(pulled);
-        }
-        shared.watching.insert(watch, context.waker().clone());
-        Err(shared.server.watch_due(watch))
+    /// Asks until there is an answer: whenever woken, and at the time that was named last.
+    async fn poll_until<T>(&self, mut ask: impl FnMut(&Waker) -> Result<T, Option<Timestamp>>) -> T {
+        let mut sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
+        future::poll_fn(move |context| {
+            loop {
+                match ask(context.waker()) {
+                    Ok(answer) => return Poll::Ready(answer),
+                    Err(None) => return Poll::Pending,
+                    Err(Some(due)) => sleep.as_mut().reset(Instant::now() + self.until(due)),
+                }
+                if sleep.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Sleeps until a watch has something to say, or its time is over.
+    async fn pull(&self, watch: WatchId) -> Pulled {
+        self.poll_until(|waker| {
+            let now = self.now();
+            let mut shared = self.lock();
+            let pulled = shared.server.next_events(watch, now);
+            if pulled.is_ended || !pulled.events.is_empty() {
+                return Ok(pulled);
+            }
+            shared.watching.insert(watch, waker.clone());
+            Err(shared.server.watch_due(watch))
+        })
+        .await
     }
 
     fn until(&self, time: Timestamp) -> Duration {
@@ -189,9 +209,8 @@ impl Connection {
             Answer::Watch(watch) => (Reply::text(200, ""), Some(watch)),
             Answer::Wait { .. } => return Err(Broken),
         };
-        let watching = watch.map(|watch| {
-            Watching::new(self.network.clone(), watch, request.clone(), self.interceptor.clone())
-        });
+        let watching =
+            watch.map(|watch| Watching::new(self.network.clone(), watch, request.clone(), self.interceptor.clone()));
         if let Some(interceptor) = &self.interceptor {
             let passage = interceptor.reply(&request, &mut reply).await;
             if let Some(reply) = passage.stop().await? {

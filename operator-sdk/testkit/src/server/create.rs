@@ -4,7 +4,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Call, Reply, Server, decode, options::WriteOptions};
-use crate::{failure::Failure, metadata, object::Object, resource::Part, store::{Change, Key}};
+use crate::{
+    failure::Failure,
+    metadata,
+    object::Object,
+    resource::Part,
+    store::{Change, Key},
+};
 
 /// How long a generated name's given part may be.
 const GENERATED_BASE: usize = 58;
@@ -21,7 +27,12 @@ impl Server {
     }
 
     /// Creates an object that is decoded: also for an apply or update of one that is not there.
-    pub(super) fn insert(&mut self, call: Call<'_>, options: &WriteOptions, mut object: Value) -> Result<Reply, Failure> {
+    pub(super) fn insert(
+        &mut self,
+        call: Call<'_>,
+        options: &WriteOptions,
+        mut object: Value,
+    ) -> Result<Reply, Failure> {
         let resource = &call.target.served.resource;
         place(call, &mut object)?;
         let given = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();

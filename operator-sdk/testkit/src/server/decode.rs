@@ -34,8 +34,7 @@ pub(crate) fn parse_yaml(body: &[u8]) -> Result<Value, Failure> {
         return Ok(value);
     }
     let text = std::str::from_utf8(body).map_err(|error| Failure::bad_request(error.to_string()))?;
-    serde_saphyr::from_str(text)
-        .map_err(|error| Failure::bad_request(format!("error decoding YAML: {error}")))
+    serde_saphyr::from_str(text).map_err(|error| Failure::bad_request(format!("error decoding YAML: {error}")))
 }
 
 /// The body as an object of a kind.

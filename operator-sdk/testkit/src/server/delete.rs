@@ -66,7 +66,12 @@ impl Server {
         Ok(Reply { code: 200, headers: Vec::new(), body: Body::List(list) })
     }
 
-    fn delete_object(&mut self, call: Call<'_>, options: &DeleteOptions, live: &Arc<Object>) -> Result<Outcome, Failure> {
+    fn delete_object(
+        &mut self,
+        call: Call<'_>,
+        options: &DeleteOptions,
+        live: &Arc<Object>,
+    ) -> Result<Outcome, Failure> {
         let resource = &call.target.served.resource;
         check_preconditions(resource, options, live)?;
         let grace = grace(call.now, resource, options, live);
@@ -124,7 +129,8 @@ fn grace(now: Timestamp, resource: &Resource, options: &DeleteOptions, live: &Ob
         return match options.grace_period_seconds {
             _ if had == 0 => Grace::None,
             Some(wanted) if wanted < had => {
-                let time = deleted - Duration::from_secs(had.unsigned_abs()) + Duration::from_secs(wanted.unsigned_abs());
+                let time =
+                    deleted - Duration::from_secs(had.unsigned_abs()) + Duration::from_secs(wanted.unsigned_abs());
                 match time < now && wanted != 0 {
                     true => Grace::Until(now, 1),
                     false => Grace::Until(time.max(now), wanted),
@@ -210,12 +216,22 @@ fn set_finalizers(object: &mut Value, finalizers: &[String]) {
 fn returns_object(resource: &Resource) -> bool {
     matches!(
         (resource.group.as_str(), resource.plural.as_str()),
-        ("", "pods" | "services" | "serviceaccounts" | "resourcequotas" | "persistentvolumes" | "persistentvolumeclaims" | "podtemplates")
+        (
+            "",
+            "pods"
+                | "services"
+                | "serviceaccounts"
+                | "resourcequotas"
+                | "persistentvolumes"
+                | "persistentvolumeclaims"
+                | "podtemplates"
+        )
     )
 }
 
 fn success(resource: &Resource, object: &Object) -> Value {
-    let mut details = json!({ "name": object.name(), "group": resource.group, "kind": resource.plural, "uid": object.uid() });
+    let mut details =
+        json!({ "name": object.name(), "group": resource.group, "kind": resource.plural, "uid": object.uid() });
     if let Some(details) = details.as_object_mut() {
         details.retain(|_, value| value.as_str() != Some(""));
     }

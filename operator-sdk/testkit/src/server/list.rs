@@ -172,12 +172,7 @@ pub(super) fn revision(request: &Request, name: &str) -> Result<Option<u64>, Fai
     let Some(text) = request.query(name).filter(|text| !text.is_empty()) else { return Ok(None) };
     let invalid = || {
         let detail = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
-        Failure::invalid_kind(
-            "",
-            "",
-            "",
-            &[Cause::new(CauseKind::Invalid, "resourceVersion", text.into(), detail)],
-        )
+        Failure::invalid_kind("", "", "", &[Cause::new(CauseKind::Invalid, "resourceVersion", text.into(), detail)])
     };
     text.parse().map(Some).map_err(|_| invalid())
 }

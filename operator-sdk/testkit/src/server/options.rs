@@ -100,9 +100,8 @@ impl DeleteOptions {
     pub(crate) fn parse(request: &Request) -> Result<Self, Failure> {
         let body = body(request)?;
         let number = |text: &str| {
-            text.parse::<i64>().map_err(|_| {
-                Failure::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
-            })
+            text.parse::<i64>()
+                .map_err(|_| Failure::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))
         };
         let mut causes = Vec::new();
         let mut given: Vec<&str> = texts(&body["dryRun"]);
@@ -112,9 +111,8 @@ impl DeleteOptions {
         let query = |name: &str| request.query(name).filter(|_| is_from_query);
         let grace = query("gracePeriodSeconds").map(number).transpose()?;
         let policy = body["propagationPolicy"].as_str().or_else(|| query("propagationPolicy"));
-        let orphans = body["orphanDependents"]
-            .as_bool()
-            .or_else(|| query("orphanDependents").map(|value| is_true(Some(value))));
+        let orphans =
+            body["orphanDependents"].as_bool().or_else(|| query("orphanDependents").map(|value| is_true(Some(value))));
         if let (Some(policy), Some(_)) = (policy, orphans) {
             let detail = "orphanDependents and deletionPropagation cannot be both set";
             causes.push(Cause::new(CauseKind::Invalid, "propagationPolicy", policy.into(), detail));
@@ -136,7 +134,10 @@ impl DeleteOptions {
         let precondition = |field: &str| body["preconditions"][field].as_str().map(str::to_owned);
         Ok(Self {
             is_dry_run,
-            grace_period_seconds: body["gracePeriodSeconds"].as_i64().or(grace).map(|grace| if grace < 0 { 1 } else { grace }),
+            grace_period_seconds: body["gracePeriodSeconds"]
+                .as_i64()
+                .or(grace)
+                .map(|grace| if grace < 0 { 1 } else { grace }),
             propagation,
             uid: precondition("uid"),
             resource_version: precondition("resourceVersion"),

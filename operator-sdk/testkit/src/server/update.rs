@@ -111,7 +111,8 @@ fn check_version(call: Call<'_>, live: &Object, new: &mut Value) -> Result<(), F
     let given = new["metadata"]["resourceVersion"].as_str().unwrap_or_default();
     let number = given.parse::<u64>().unwrap_or_default();
     if number == 0 && !is_updated_unconditionally(resource) {
-        let cause = Cause::new(CauseKind::Invalid, "metadata.resourceVersion", 0.into(), "must be specified for an update");
+        let cause =
+            Cause::new(CauseKind::Invalid, "metadata.resourceVersion", 0.into(), "must be specified for an update");
         return Err(Failure::invalid_kind(&resource.group, &resource.plural, &call.target.name, &[cause]));
     }
     if number != 0 && number != live.revision() {

@@ -4,12 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{
-    Answer, Call, Server, WatchId,
-    kinds::Served,
-    list,
-    options::is_true,
-};
+use super::{Answer, Call, Server, WatchId, kinds::Served, list, options::is_true};
 use crate::{
     cause::{Cause, CauseKind},
     failure::Failure,
@@ -121,7 +116,7 @@ impl Server {
     /// When to look at a watch again even if nobody is woken for it.
     pub fn watch_due(&self, id: WatchId) -> Option<Timestamp> {
         let watch = self.watches.get(&id)?;
-        let view = self.views.get(&watch.view).and_then(|view| view.next_due(&self.store));
+        let view = self.view_due(watch.view);
         [Some(watch.deadline), watch.next_bookmark, view].into_iter().flatten().min()
     }
 

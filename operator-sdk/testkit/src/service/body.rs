@@ -6,7 +6,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -16,13 +15,12 @@ use futures::{
     stream::{self, BoxStream},
 };
 use http_body::Frame;
-use tokio::time::Instant;
 
 use super::{Broken, Delivery, End, Interceptor, Network};
 use crate::{
     request::Request,
     server::WatchId,
-    watch::{Pulled, WatchEvent},
+    watch::WatchEvent,
 };
 
 /// A watch under way: a stream of lines. Dropping it ends the watch.
@@ -96,9 +94,7 @@ impl http_body::Body for ReplyBody {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match &mut *self {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Lines(lines) => {
-                lines.poll_next_unpin(context).map_ok(|line| Frame::data(line.bytes()))
-            }
+            Self::Lines(lines) => lines.poll_next_unpin(context).map_ok(|line| Frame::data(line.bytes())),
         }
     }
 }
@@ -154,7 +150,7 @@ impl State {
                 None => future::pending().await,
             }
         };
-        let pulled = pull(&self.network, self.watch);
+        let pulled = self.network.pull(self.watch);
         let result = match select(Box::pin(ended), Box::pin(pulled)).await {
             Either::Left((end, _)) => Err(end),
             Either::Right((pulled, _)) => Ok(pulled),
@@ -174,22 +170,4 @@ impl Drop for State {
         let watch = mem::take(&mut self.watch);
         self.network.with(|server, _| server.end_watch(watch));
     }
-}
-
-/// Sleeps until the watch has something to say, or its time is over.
-async fn pull(network: &Network, watch: WatchId) -> Pulled {
-    let mut sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
-    future::poll_fn(move |context| {
-        loop {
-            match network.poll_watch(watch, context) {
-                Ok(pulled) => return Poll::Ready(pulled),
-                Err(None) => return Poll::Pending,
-                Err(Some(due)) => sleep.as_mut().reset(Instant::now() + network.until(due)),
-            }
-            if sleep.as_mut().poll(context).is_pending() {
-                return Poll::Pending;
-            }
-        }
-    })
-    .await
 }
