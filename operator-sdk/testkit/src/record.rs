@@ -18,6 +18,8 @@ pub struct Record {
     pub seed: u64,
     /// What was to go wrong.
     pub plan: Plan,
+    /// The revision at which the workload begins.
+    pub base: u64,
     /// Which of the plan's faults struck, and when first.
     pub struck: BTreeMap<usize, Timestamp>,
     /// By the time when they were sent.
