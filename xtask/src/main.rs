@@ -3,7 +3,9 @@
 
 mod cluster;
 mod conformance;
+mod control_plane;
 mod demo;
+mod differential;
 mod digest;
 mod image;
 mod images;
@@ -46,6 +48,10 @@ enum Verb {
     Test(test::Arguments),
     /// Run upstream's own tests of Deployments and ReplicaSets.
     Conformance(conformance::Arguments),
+    /// etcd and kube-apiserver alone, as plain processes on loopback.
+    ControlPlane(control_plane::Arguments),
+    /// Compare the simulated API server with the real one.
+    Differential(differential::Arguments),
     /// Build the container images and load them into the cluster.
     Images(images::Arguments),
     /// Write CRDs and manifests from the operators' code.
@@ -98,6 +104,8 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Conformance(arguments) => conformance::run(&arguments),
+        Verb::ControlPlane(arguments) => control_plane::run(&arguments),
+        Verb::Differential(arguments) => differential::run(&arguments),
         Verb::Images(arguments) => images::run(&arguments),
         Verb::Manifests(arguments) => manifests::run(&arguments),
         Verb::Mutations(arguments) => mutations::run(&arguments),

@@ -3,6 +3,7 @@
 //! Each step writes to a log of its own; what is printed is what it is doing, how it went, and where the log of a
 //! failure lies. A skip counts as a failure in CI, where everything that is needed can be had.
 
+mod api;
 mod end_to_end;
 mod layering;
 mod libtest;
@@ -17,6 +18,7 @@ use anyhow::{Result, bail};
 
 use self::step::Steps;
 use self::table::{Row, Table};
+use crate::control_plane::ControlPlane;
 use crate::tools::{self, Tool};
 use crate::{paths, progress};
 
@@ -44,17 +46,20 @@ enum Tier {
     Static,
     /// Pure functions, properties, examples in the documentation.
     Unit,
+    /// The simulated API server against the real one.
+    Api,
     /// The operators on a real cluster, chaos, upstream's suite.
     E2e,
 }
 
-const TIERS: [Tier; 3] = [Tier::Static, Tier::Unit, Tier::E2e];
+const TIERS: [Tier; 4] = [Tier::Static, Tier::Unit, Tier::Api, Tier::E2e];
 
 impl Tier {
     fn name(self) -> &'static str {
         match self {
             Self::Static => "static",
             Self::Unit => "unit",
+            Self::Api => "api",
             Self::E2e => "e2e",
         }
     }
@@ -72,7 +77,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .collect();
     let logs = paths::logs()?.join("test");
     // The Go programs take the longest on a fresh machine; they build while Rust does.
-    let programs = tiers.contains(&Tier::E2e).then(|| std::thread::spawn(|| tools::ensure(Tool::ALL).map(drop)));
+    let needed = match () {
+        () if tiers.contains(&Tier::E2e) => Tool::ALL,
+        () if tiers.contains(&Tier::Api) => ControlPlane::TOOLS,
+        () => &[],
+    };
+    let programs = (!needed.is_empty()).then(|| std::thread::spawn(|| tools::ensure(needed).map(drop)));
 
     let mut table = Table::default();
     for tier in &tiers {
@@ -82,6 +92,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         match tier {
             Tier::Static => static_checks::run(&mut steps),
             Tier::Unit => unit::run(&mut steps),
+            Tier::Api => api::run(&mut steps),
             Tier::E2e => end_to_end::run(&mut steps, arguments),
         }
         table.add(Row {

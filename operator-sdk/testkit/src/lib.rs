@@ -5,7 +5,10 @@
 
 pub mod apply;
 pub mod cause;
+pub mod definition;
 pub mod failure;
+mod go_text;
+pub mod kinds;
 mod metadata;
 pub mod names;
 pub mod object;

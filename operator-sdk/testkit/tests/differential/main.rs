@@ -1,0 +1,80 @@
+//! The simulated API server judged by the real one: the same requests to both, and the same answers from both.
+//!
+//! Hand-picked cases are data (`cases/*.yaml`, see `case.rs` for the format). What kube-apiserver answered to them is
+//! recorded in `testdata/transcripts`, so that a plain `cargo test` compares without one. With the feature
+//! `real-server` and a KUBECONFIG, as `cargo xtask differential` sets them, the cases run on a real server again, and
+//! generated sequences on both.
+#![allow(unreachable_pub, reason = "a test has no public interface; `pub` says: for the other modules")]
+
+mod case;
+mod compare;
+mod excuse;
+mod normal;
+mod path;
+mod run;
+mod simulated;
+mod template;
+mod transcript;
+
+#[cfg(feature = "real-server")]
+mod real;
+
+use case::File;
+use compare::Difference;
+
+#[test]
+fn every_case_is_answered_as_the_real_server_did() {
+    let mut excuses = excuse::Excuses::load();
+    let mut differences = Vec::new();
+    for file in File::load_all() {
+        let recorded = transcript::load(&file.name);
+        for case in &file.cases {
+            let Some(expected) = recorded.get(&case.name) else {
+                panic!("{}: {:?} is not recorded; run `cargo xtask differential --record`", file.name, case.name);
+            };
+            let answered = simulated::run(&file, case);
+            let found = compare::differences(expected, &answered);
+            differences.extend(
+                found
+                    .into_iter()
+                    .filter(|found| !excuses.covers(&case.name, found))
+                    .map(|found| (file.name.clone(), case.name.clone(), found)),
+            );
+        }
+    }
+    report(&differences);
+    assert!(differences.is_empty(), "{} differences from the real server", differences.len());
+    assert_eq!(excuses.unused(), Vec::<String>::new(), "documented differences that no case shows");
+}
+
+#[test]
+fn every_item_has_its_cases() {
+    let mut counts = std::collections::BTreeMap::<u8, usize>::new();
+    let mut names = std::collections::BTreeSet::new();
+    let mut total = 0;
+    for file in File::load_all() {
+        for case in &file.cases {
+            assert!(names.insert(case.name.clone()), "two cases are named {:?}", case.name);
+            assert!(!case.items.is_empty(), "{:?} is about no item", case.name);
+            total += 1;
+            for item in &case.items {
+                *counts.entry(*item).or_default() += 1;
+            }
+        }
+    }
+    for (item, count) in &counts {
+        println!("item {item:>2}: {count} cases");
+    }
+    println!("in all: {total} cases");
+}
+
+fn report(differences: &[(String, String, Difference)]) {
+    let mut last = None;
+    for (file, case, difference) in differences {
+        if last != Some((file, case)) {
+            println!("{file}: {case}");
+            last = Some((file, case));
+        }
+        println!("    {difference}");
+    }
+}

@@ -1,0 +1,74 @@
+//! The real server: started by `cargo xtask differential`, found by KUBECONFIG.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, stream};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde_json::Value;
+
+use crate::{
+    case::{Case, File},
+    compare, normal, run, transcript,
+};
+
+/// How many cases run at a time.
+const CASES_AT_A_TIME: usize = 12;
+
+#[tokio::test]
+async fn the_real_server_answers_as_recorded() {
+    let is_recording = std::env::var_os("DIFFERENTIAL_RECORD").is_some();
+    let client = client().await;
+    let mut failures = 0;
+    for file in File::load_all() {
+        let answered = run_file(&client, &file).await;
+        if is_recording {
+            transcript::save(&file.name, &answered);
+            continue;
+        }
+        let recorded = transcript::load(&file.name);
+        for (case, answers) in &answered {
+            let expected = recorded.get(case).unwrap_or(&Value::Null);
+            for difference in compare::differences(expected, answers) {
+                println!("{}: {case}: recorded as real, answered as simulated:\n    {difference}", file.name);
+                failures += 1;
+            }
+        }
+    }
+    assert_eq!(failures, 0, "the real server answers otherwise than recorded");
+}
+
+/// A client of the real server.
+pub async fn client() -> Client {
+    let path =
+        std::env::var_os("KUBECONFIG").expect("KUBECONFIG names a control plane; see `cargo xtask differential`");
+    let kubeconfig = Kubeconfig::read_from(path).expect("a kubeconfig");
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a kubeconfig");
+    Client::try_from(config).expect("a client")
+}
+
+async fn run_file(client: &Client, file: &File) -> BTreeMap<String, Value> {
+    run::prepare(client, file).await;
+    let cases = file.cases.iter().enumerate();
+    stream::iter(cases)
+        .map(|(number, case)| async move {
+            let namespace =
+                format!("{}-{number}", file.name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"));
+            let observed = run::run(client, &file.definitions, case, &namespace).await;
+            check_codes(case, &observed);
+            (case.name.clone(), normal::normalise(&observed))
+        })
+        .buffer_unordered(CASES_AT_A_TIME)
+        .collect()
+        .await
+}
+
+/// What a case says about its answers has to be so.
+fn check_codes(case: &Case, observed: &run::Observed) {
+    for (number, (step, answer)) in case.steps.iter().zip(&observed.answers).enumerate() {
+        let expected = step.code.unwrap_or(answer.code);
+        assert_eq!(answer.code, expected, "{:?}, step {}: {}", case.name, number + 1, answer.body);
+    }
+}
