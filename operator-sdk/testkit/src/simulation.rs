@@ -16,6 +16,8 @@ mod process;
 mod recorder;
 mod run;
 mod tap;
+#[cfg(test)]
+mod tests;
 mod user;
 mod watched;
 mod wire;
@@ -26,13 +28,13 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 
+use self::process::Definition;
+pub(crate) use self::user::MARK;
 pub use self::{
     process::Environment,
     wire::Wire,
     workload::{Act, Manifest, Step, act, apply, delete},
 };
-pub(crate) use self::user::MARK;
-use self::process::Definition;
 use crate::{actor::Actor, fault::Plan, oracle::Judge, record::Record, request::User};
 
 /// A world, ready to be run as often as one likes.
@@ -99,12 +101,7 @@ impl Simulation {
 
     /// One more process, under this name and with the rights of this user. It is started again whenever it ends.
     #[must_use]
-    pub fn process<F>(
-        self,
-        name: &str,
-        user: User,
-        body: impl Fn(Environment) -> F + Send + Sync + 'static,
-    ) -> Self
+    pub fn process<F>(self, name: &str, user: User, body: impl Fn(Environment) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {

@@ -51,11 +51,9 @@ impl Injector {
         let counted = match sort {
             Sort::Election => Counted { election: next(|all| &mut all.elections), ..Counted::default() },
             Sort::Read => Counted { request: next(|all| &mut all.requests), ..Counted::default() },
-            Sort::Write => Counted {
-                request: next(|all| &mut all.requests),
-                write: next(|all| &mut all.writes),
-                election: None,
-            },
+            Sort::Write => {
+                Counted { request: next(|all| &mut all.requests), write: next(|all| &mut all.writes), election: None }
+            }
         };
         let strikes = self.strikes(process, |moment| match moment {
             Moment::Write(place) => counted.write.map(|now| (place.number, now)),

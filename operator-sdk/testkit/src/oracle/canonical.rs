@@ -158,7 +158,11 @@ fn rename(value: &mut Value, names: &BTreeMap<&str, String>) {
 /// As in `2026-01-01T00:00:00Z`, with or without a fraction.
 fn is_time(text: &str) -> bool {
     let bytes = text.as_bytes();
-    bytes.len() >= 20 && bytes.len() <= 35 && bytes[4] == b'-' && bytes[10] == b'T' && text.parse::<jiff::Timestamp>().is_ok()
+    bytes.len() >= 20
+        && bytes.len() <= 35
+        && bytes[4] == b'-'
+        && bytes[10] == b'T'
+        && text.parse::<jiff::Timestamp>().is_ok()
 }
 
 fn shown(value: Option<&Value>) -> String {

@@ -21,7 +21,8 @@ static DISPATCH: OnceLock<Dispatch> = OnceLock::new();
 
 /// Runs `work` with this thread's logs caught, from when [`belong_to`] says whose they are.
 pub(super) fn catch<T>(work: impl FnOnce() -> T) -> T {
-    let dispatch = DISPATCH.get_or_init(|| Dispatch::new(Registry::default().with(Catch.with_filter(LevelFilter::WARN))));
+    let dispatch =
+        DISPATCH.get_or_init(|| Dispatch::new(Registry::default().with(Catch.with_filter(LevelFilter::WARN))));
     let result = tracing::dispatcher::with_default(dispatch, work);
     WORLD.set(None);
     result

@@ -146,8 +146,7 @@ impl Process {
         for incarnation in 0.. {
             let life = Arc::new(Life::new(incarnation));
             *lock(&self.life) = Some(Arc::clone(&life));
-            let environment =
-                Environment { world: world.clone(), process: Arc::clone(&self), life: Arc::clone(&life) };
+            let environment = Environment { world: world.clone(), process: Arc::clone(&self), life: Arc::clone(&life) };
             let body = (self.definition.body)(environment);
             let gate = Arc::clone(&life.gate);
             let mut root = JoinSet::new();
@@ -232,9 +231,10 @@ impl Life {
 
     async fn wait_for_kill(&self) -> Duration {
         let mut killed = self.killed.subscribe();
-        match killed.wait_for(Option::is_some).await {
-            Ok(down) => down.unwrap_or_default(),
-            Err(_) => futures::future::pending().await,
+        let down = killed.wait_for(Option::is_some).await.ok().and_then(|down| *down);
+        match down {
+            Some(down) => down,
+            None => futures::future::pending().await,
         }
     }
 }

@@ -9,7 +9,9 @@ use crate::{
     fault::Plan,
     oracle::Judge,
     record::{Answered, LogLine, Notified, Record, Requested, State, Violation},
+    request::Request,
     store::{Commit, Store},
+    watch::WatchEvent,
 };
 
 /// More lines of log than this are not kept: something logs without end.
@@ -83,6 +85,14 @@ impl Recorder {
     pub(crate) fn requested(&mut self, requested: Requested) {
         self.places.insert(requested.id, self.record.requests.len());
         self.record.requests.push(requested);
+    }
+
+    /// Has an event of a watch judged.
+    pub(crate) fn check_event(&mut self, request: &Request, event: &WatchEvent, now: Timestamp) {
+        if let Err(broken) = self.guarantees.check(request.id, event, &self.record.commits) {
+            let message = format!("request {} ({}): {broken}", request.id, request.path);
+            self.violate("watch guarantee", now, message);
+        }
     }
 
     /// Notes what the server said to a request; whether it changed anything shows in the commits that carry its id.

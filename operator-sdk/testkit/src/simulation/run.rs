@@ -75,7 +75,9 @@ async fn settle(world: &World, simulation: &Simulation, step: usize, reference: 
         let last = *changed.borrow_and_update();
         let last = last.max(begun);
         let quiet = until(last + limits.settles_after, world.now());
-        if timeout(quiet, changed.changed()).await.is_ok() && world.now() < deadline(world, begun, limits.settles_within) {
+        if timeout(quiet, changed.changed()).await.is_ok()
+            && world.now() < deadline(world, begun, limits.settles_within)
+        {
             continue;
         }
         let differences = reference.map(|reference| reference.differences(step, world.recorder().state()));

@@ -17,7 +17,6 @@ use super::{
     world::World,
 };
 use crate::{
-    failure::Failure,
     fault::{Effect, Garbling, Loss, Refusal, Seen, injector::Strike},
     record::{Answered, Notified, Requested},
     request::{Reply, Request, encode_query},
@@ -242,7 +241,13 @@ async fn lose(seen_as: Seen) -> Passage {
         Seen::Reset => Passage::Break,
         Seen::GatewayTimeout => {
             sleep(SERVER_TIMEOUT).await;
-            Passage::Answer(Failure::timeout().into())
+            Passage::Answer(refuse(&Refusal {
+                code: 504,
+                reason: "Timeout".to_owned(),
+                message: "Timeout: request did not complete within the allotted timeout".to_owned(),
+                retry_after_seconds: 0,
+                times: 1,
+            }))
         }
     }
 }

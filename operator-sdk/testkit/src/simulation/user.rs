@@ -14,8 +14,7 @@ pub(crate) const MARK: &str = "operator-testkit/marked";
 
 /// Changes an object by a merge patch; false if it is not there.
 pub(crate) fn edit(world: &World, path: &str, merge: &str) -> bool {
-    let request =
-        Request::new(Method::PATCH, path).with_content("application/merge-patch+json", merge.to_owned());
+    let request = Request::new(Method::PATCH, path).with_content("application/merge-patch+json", merge.to_owned());
     world.ask(&request).is_success()
 }
 
@@ -75,8 +74,7 @@ fn leases(world: &World) -> Vec<(String, Value)> {
     let recorder = world.recorder();
     let leases = recorder.state().list("coordination.k8s.io", "leases");
     let elections = leases.filter(|(key, _)| key.namespace() != "kube-node-lease");
-    let path =
-        |key: &Key| format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases/{}", key.namespace(), key.name());
+    let path = |key: &Key| format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases/{}", key.namespace(), key.name());
     elections.map(|(key, lease)| (path(key), lease.value().clone())).collect()
 }
 

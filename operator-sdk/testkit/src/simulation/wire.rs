@@ -47,16 +47,16 @@ impl Wire {
     ///
     /// # Errors
     /// If the connection breaks before there is an answer.
-    pub async fn call(&self, request: Request) -> Result<Called, Broken> {
+    pub async fn send(&self, request: Request) -> Result<Called, Broken> {
         let connection = self.connection.clone();
-        self.carry(async move { connection.call(request).await }).await
+        self.carry(async move { connection.send(request).await }).await
     }
 
     /// Lets `asking` run by itself, and waits for what comes of it: for ever, if this process is not there to hear of it.
-    fn carry<T: Send + 'static>(
+    fn carry<T: Send + 'static, F: Future<Output = Result<T, Broken>> + Send + 'static>(
         &self,
-        asking: impl Future<Output = Result<T, Broken>> + Send + 'static,
-    ) -> impl Future<Output = Result<T, Broken>> + Send + use<T> {
+        asking: F,
+    ) -> impl Future<Output = Result<T, Broken>> + Send + use<T, F> {
         let (sender, answer) = oneshot::channel();
         let (process, life) = (Arc::clone(&self.process), Arc::clone(&self.life));
         if !life.is_dead() {

@@ -152,9 +152,10 @@ fn accepted(reply: Reply, what: &Value) -> Result<(), String> {
     if reply.is_success() {
         return Ok(());
     }
-    let what = what.as_str().map(str::to_owned).unwrap_or_else(|| {
-        format!("{} {}", text(&what["kind"]), text(&what["metadata"]["name"]))
-    });
+    let what = what
+        .as_str()
+        .map(str::to_owned)
+        .unwrap_or_else(|| format!("{} {}", text(&what["kind"]), text(&what["metadata"]["name"])));
     Err(format!("the server refuses {what}: {} {}", reply.code, reply.to_value()["message"]))
 }
 

@@ -13,11 +13,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{
-    process::Process,
-    recorder::Recorder,
-    user,
-};
+use super::{process::Process, recorder::Recorder, user};
 use crate::{
     fault::{
         Effect,
