@@ -13,7 +13,7 @@ mod retry;
 
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
-pub use connect::{ConnectError, connect};
+pub use connect::{ConnectError, Connector, connect};
 pub use fence::Fence;
 use http::header::CONTENT_TYPE;
 pub use journal::{Journal, Mark, Written};

@@ -29,6 +29,7 @@ use crate::{
     plan::{Planner, Planning},
     queue::{Queue, Retry},
     reconcile::{Cleanup, Context, Failure, Outcome, Reconciler},
+    task::of_process,
 };
 
 const DEFAULT_CONCURRENCY: usize = 4;
@@ -234,6 +235,7 @@ impl<R: Reconciler> Running<R> {
         loop {
             let is_free = self.runs.len() < self.concurrency;
             tokio::select! {
+                biased;
                 () = cancellation.cancelled() => break,
                 Some(ended) = self.tasks.join_next_with_id() => self.finish(ended),
                 Some(key) = queue.get(), if is_free => self.begin(key),
@@ -293,7 +295,7 @@ impl<R: Reconciler> Running<R> {
                 }
             }
         };
-        let handle = self.tasks.spawn(run.instrument(span));
+        let handle = self.tasks.spawn(of_process(run.instrument(span)));
         self.runs.insert(handle.id(), Run { key, began: now, journal });
     }
 

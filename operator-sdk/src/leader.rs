@@ -14,7 +14,6 @@ mod lease;
 mod task;
 
 use std::{
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -24,11 +23,15 @@ use std::{
 };
 
 pub use election::{Timing, TimingError};
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinSet,
+};
 
 use crate::{
-    client::Fence,
+    client::{Connector, Fence},
     clock::{BootTime, Clock},
+    task::of_process,
 };
 
 /// Where a process stands. Goes from the first to the last, never back.
@@ -53,8 +56,19 @@ pub struct Options {
     pub identity: String,
     /// How long everything takes.
     pub timing: Timing,
-    /// The kubeconfig, as for every connection of this process.
-    pub kubeconfig: Option<PathBuf>,
+    /// The way to the cluster, on which the election has a connection of its own.
+    pub connector: Connector,
+    /// Where it runs.
+    pub place: Place,
+}
+
+/// Where an election runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On a thread of its own, so that busy workers do not starve it.
+    Thread,
+    /// Beside the workers, for a runtime in which nothing is ever busy: that of a simulation.
+    Task,
 }
 
 /// Signs of life from the workers' runtime. Clones share it.
@@ -98,23 +112,35 @@ impl Heartbeat {
 pub struct Election {
     phase: watch::Receiver<Phase>,
     release: Option<oneshot::Sender<()>>,
-    thread: Option<thread::JoinHandle<()>>,
+    voter: Voter,
+}
+
+#[derive(Debug)]
+enum Voter {
+    Thread(thread::JoinHandle<()>),
+    /// Ends when it is dropped.
+    Task(JoinSet<()>),
 }
 
 impl Election {
-    /// Stands for election on a thread of its own; opens `fence` while this process leads.
+    /// Stands for election; opens `fence` while this process leads.
     ///
     /// # Errors
     /// If the thread cannot be started.
     pub fn start(options: Options, clock: Clock, fence: Fence, heartbeat: Heartbeat) -> std::io::Result<Self> {
         let (phase_sender, phase) = watch::channel(Phase::Standby);
         let (release, released) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = thread::Builder::new().name("leader-election".to_owned()).spawn(move || {
-            let task = task::Task { options, clock, fence, heartbeat, phase: phase_sender };
-            runtime.block_on(task.run(released));
-        })?;
-        Ok(Self { phase, release: Some(release), thread: Some(thread) })
+        let place = options.place;
+        let task = task::Task { options, clock, fence, heartbeat, phase: phase_sender }.run(released);
+        let voter = match place {
+            Place::Thread => {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                let thread = thread::Builder::new().name("leader-election".to_owned());
+                Voter::Thread(thread.spawn(move || runtime.block_on(task))?)
+            }
+            Place::Task => Voter::Task(JoinSet::from_iter([of_process(task)])),
+        };
+        Ok(Self { phase, release: Some(release), voter })
     }
 
     /// Follows where this process stands.
@@ -127,8 +153,13 @@ impl Election {
         if let Some(release) = self.release.take() {
             let _ = release.send(());
         }
-        if let Some(thread) = self.thread.take() {
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        match self.voter {
+            Voter::Thread(thread) => {
+                let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+            }
+            Voter::Task(mut task) => {
+                task.join_next().await;
+            }
         }
     }
 }

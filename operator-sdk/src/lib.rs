@@ -29,6 +29,7 @@ pub mod plan;
 pub mod queue;
 pub mod reconcile;
 pub mod selector;
+pub mod task;
 pub mod telemetry;
 
 pub use cache::Watch;

@@ -1,14 +1,19 @@
 //! An operator: watches and controllers, put together, and the command line round them.
 
 mod command;
+mod host;
 mod metrics;
 mod preflight;
 mod process;
 
 use std::{fmt, process::ExitCode, sync::Arc};
 
+pub use host::{Candidacy, Host};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
+pub use preflight::PreflightError;
+pub use process::ProcessError;
+use serde_json::Value;
 
 use crate::{
     cache::{AnyWatch, Watch},
@@ -92,6 +97,27 @@ impl Operator {
         self.is_on_control_plane = true;
     }
 
+    /// The operator's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What the verb `crds` prints.
+    ///
+    /// # Errors
+    /// If a type's schema is no valid definition.
+    pub fn definitions(&self) -> Result<Vec<CustomResourceDefinition>, &serde_json::Error> {
+        self.definitions.iter().map(|definition| definition.as_ref().cloned()).collect()
+    }
+
+    /// What the verb `manifests` prints, for this namespace.
+    ///
+    /// # Errors
+    /// If an object cannot be encoded, which no input causes.
+    pub fn manifests(&self, namespace: &str) -> Result<Vec<Value>, serde_json::Error> {
+        command::manifests(self, &[], namespace, None)
+    }
+
     /// A controller that runs while this process leads.
     pub fn controller<R: Reconciler>(&mut self, controller: Controller<R>) {
         self.controllers.push(Box::new(controller));
@@ -105,6 +131,15 @@ impl Operator {
         permissions.sort();
         permissions.dedup();
         permissions
+    }
+
+    /// Runs without a command line, on what the caller provides, until the host says stop or the process has to end. It
+    /// is to be polled within a runtime; dropped, it stops where it is and leaves nothing behind.
+    ///
+    /// # Errors
+    /// Whatever ends the process but the host's own wish.
+    pub async fn run_on(self, host: Host) -> Result<(), ProcessError> {
+        process::run_on(self, host).await
     }
 
     /// Does what the command line says: runs, or prints what is to be installed. Errors go to standard error as one

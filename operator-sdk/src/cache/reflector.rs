@@ -174,18 +174,19 @@ async fn watch<K: Object>(
     let mut is_settled = false;
     loop {
         let event = tokio::select! {
+            biased;
             () = &mut settled, if !is_settled => {
                 is_settled = true;
                 shared.note_success();
                 continue;
             }
-            event = tokio::time::timeout(SILENCE_LIMIT, stream.next()) => event,
             () = shared.relist.notified() => {
                 if shared.lists_stored.load(Ordering::SeqCst) < shared.lists_asked.load(Ordering::SeqCst) {
                     return End::Relist;
                 }
                 continue;
             }
+            event = tokio::time::timeout(SILENCE_LIMIT, stream.next()) => event,
         };
         let Ok(event) = event else {
             info!(resource = %K::plural(&()), "the watch is silent, listing anew");

@@ -2,10 +2,13 @@
 
 use std::{
     error::Error,
+    fmt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use kube::{
     Config,
     client::ClientBuilder,
@@ -15,6 +18,12 @@ use kube::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection on which nothing comes for so long is dead. Longer than the silence of any watch that is well.
 const READ_TIMEOUT: Duration = Duration::from_secs(180);
+
+type Connect = dyn Fn() -> BoxFuture<'static, Result<kube::Client, ConnectError>> + Send + Sync;
+
+/// The way to a cluster, on which each connection is one of its own. Cheap to clone.
+#[derive(Clone)]
+pub struct Connector(Arc<Connect>);
 
 /// Why there is no connection to a cluster.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +42,38 @@ pub enum ConnectError {
     /// What was found cannot be used to connect.
     #[error("failed to set up the connection to the API server: {0}; check certificates and keys in the kubeconfig")]
     Setup(#[source] Box<kube::Error>),
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Connector").finish()
+    }
+}
+
+impl Connector {
+    /// By [`connect`].
+    pub fn new(kubeconfig: Option<PathBuf>) -> Self {
+        Self::by(move || {
+            let kubeconfig = kubeconfig.clone();
+            async move { connect(kubeconfig.as_deref()).await }
+        })
+    }
+
+    /// By a way of the caller's own, which is taken within the runtime that will use the connection.
+    pub fn by<F>(way: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<kube::Client, ConnectError>> + Send + 'static,
+    {
+        Self(Arc::new(move || Box::pin(way())))
+    }
+
+    /// A new connection.
+    ///
+    /// # Errors
+    /// If there is no way to the cluster.
+    pub async fn connect(&self) -> Result<kube::Client, ConnectError> {
+        (self.0)().await
+    }
 }
 
 /// A connection of its own, with no layer that retries (H2).

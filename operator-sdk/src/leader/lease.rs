@@ -58,7 +58,10 @@ pub(super) fn released(mut lease: Lease, now: Timestamp) -> Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::leader::Timing;
+    use crate::{
+        client::Connector,
+        leader::{Place, Timing},
+    };
 
     fn options() -> Options {
         Options {
@@ -66,7 +69,8 @@ mod tests {
             name: "hello".to_owned(),
             identity: "pod_1".to_owned(),
             timing: Timing::default(),
-            kubeconfig: None,
+            connector: Connector::new(None),
+            place: Place::Task,
         }
     }
 

@@ -19,7 +19,7 @@ use super::{
     lease,
 };
 use crate::{
-    client::{Fence, connect},
+    client::Fence,
     clock::{BootTime, Clock},
 };
 
@@ -41,7 +41,7 @@ type Changes = BoxStream<'static, kube::Result<WatchEvent<Lease>>>;
 
 impl Task {
     pub(super) async fn run(self, mut release: oneshot::Receiver<()>) {
-        let api = match connect(self.options.kubeconfig.as_deref()).await {
+        let api = match self.options.connector.connect().await {
             Ok(client) => Api::<Lease>::namespaced(client, &self.options.namespace),
             Err(error) => {
                 error!(%error, "leader election has no connection");
@@ -50,6 +50,7 @@ impl Task {
             }
         };
         let acquired = tokio::select! {
+            biased;
             held = self.acquire(&api) => Some(held),
             _ = &mut release => None,
         };
@@ -58,6 +59,7 @@ impl Task {
         self.phase.send_replace(Phase::Leading);
         info!(identity = %self.options.identity, "became the leader");
         let lost = tokio::select! {
+            biased;
             reason = self.keep(&api, held) => Some(reason),
             _ = &mut release => None,
         };
@@ -146,6 +148,7 @@ impl Task {
         loop {
             self.sleep_until(held.tenure.renew_at()).await;
             let renewed = tokio::select! {
+                biased;
                 renewed = self.renew(api, &held) => renewed,
                 () = self.sleep_until(held.tenure.give_up_at()) => return "the lease could not be renewed in time",
             };

@@ -127,9 +127,12 @@ pub(super) async fn run(operator: Operator, arguments: impl IntoIterator<Item = 
             eprintln!("{} needs no CustomResourceDefinitions", operator.name);
             Ok(())
         }
-        Verb::Crds => print(definitions(operator)),
+        Verb::Crds => print(definitions(&operator)),
         Verb::Permissions => print(permissions(&operator)),
-        Verb::Manifests(options) => print(manifests(&operator, &flags, &options)),
+        Verb::Manifests(ManifestOptions { image, namespace }) => {
+            let objects = manifests(&operator, &flags, &namespace, image.as_deref());
+            print(objects.map_err(|error| error.to_string()).and_then(|objects| yaml(&objects)))
+        }
         Verb::Version => {
             println!("{} {}", operator.name, operator.version);
             Ok(())
@@ -196,10 +199,10 @@ fn print(text: Result<String, String>) -> Result<(), String> {
     }
 }
 
-fn definitions(operator: Operator) -> Result<String, String> {
-    let values = operator.definitions.into_iter().map(|definition| definition.and_then(serde_json::to_value));
-    let values: Vec<Value> = values.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
-    manifest::yaml_stream(&values).map_err(|error| error.to_string())
+fn definitions(operator: &Operator) -> Result<String, String> {
+    let definitions = operator.definitions().map_err(ToString::to_string)?;
+    let values: Result<Vec<Value>, _> = definitions.into_iter().map(serde_json::to_value).collect();
+    yaml(&values.map_err(|error| error.to_string())?)
 }
 
 fn permissions(operator: &Operator) -> Result<String, String> {
@@ -209,21 +212,28 @@ fn permissions(operator: &Operator) -> Result<String, String> {
         "metadata": {"name": operator.name},
         "rules": rules(&operator.permissions()),
     });
-    manifest::yaml_stream(&[role]).map_err(|error| error.to_string())
+    yaml(&[role])
 }
 
-fn manifests(operator: &Operator, flags: &[String], options: &ManifestOptions) -> Result<String, String> {
-    let image = format!("operator-lite.dev/{}:{}", operator.name, operator.version);
-    let objects = manifest::objects(&Installation {
+pub(super) fn manifests(
+    operator: &Operator,
+    flags: &[String],
+    namespace: &str,
+    image: Option<&str>,
+) -> Result<Vec<Value>, serde_json::Error> {
+    let usual = format!("operator-lite.dev/{}:{}", operator.name, operator.version);
+    manifest::objects(&Installation {
         name: operator.name,
-        namespace: &options.namespace,
-        image: options.image.as_deref().unwrap_or(&image),
+        namespace,
+        image: image.unwrap_or(&usual),
         permissions: &operator.permissions(),
         flags,
         is_on_control_plane: operator.is_on_control_plane,
-    });
-    let objects = objects.map_err(|error| error.to_string())?;
-    manifest::yaml_stream(&objects).map_err(|error| error.to_string())
+    })
+}
+
+fn yaml(objects: &[Value]) -> Result<String, String> {
+    manifest::yaml_stream(objects).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

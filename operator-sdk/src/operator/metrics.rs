@@ -6,7 +6,6 @@ use std::{
         Arc,
         atomic::{AtomicI64, AtomicU64},
     },
-    time::Duration,
 };
 
 use prometheus_client::{
@@ -16,8 +15,6 @@ use prometheus_client::{
 };
 
 use crate::{cache::AnyWatch, controller::ControllerMetrics};
-
-const SHOW_PERIOD: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct NameLabel {
@@ -55,22 +52,15 @@ impl Metrics {
         self.is_leader.get_or_create(&NameLabel { name: lease.to_owned() }).set(is_leader.into());
     }
 
-    /// Copies what the watches count, as long as it is polled.
-    pub(super) async fn follow(self: Arc<Self>, watches: Vec<Arc<dyn AnyWatch>>) {
-        loop {
-            for watch in &watches {
-                let label = NameLabel { name: watch.resource() };
-                let health = watch.health();
-                let restarts = i64::try_from(health.restarts).unwrap_or(i64::MAX);
-                self.watch_restarts.get_or_create(&label).set(restarts);
-                self.unreadable.get_or_create(&label).set(i64::try_from(health.unreadable).unwrap_or(i64::MAX));
-            }
-            tokio::time::sleep(SHOW_PERIOD).await;
+    /// Everything, and what these watches count, as OpenMetrics text.
+    pub(super) fn text(&self, watches: &[Arc<dyn AnyWatch>]) -> Result<String, fmt::Error> {
+        for watch in watches {
+            let label = NameLabel { name: watch.resource() };
+            let health = watch.health();
+            let restarts = i64::try_from(health.restarts).unwrap_or(i64::MAX);
+            self.watch_restarts.get_or_create(&label).set(restarts);
+            self.unreadable.get_or_create(&label).set(i64::try_from(health.unreadable).unwrap_or(i64::MAX));
         }
-    }
-
-    /// Everything as OpenMetrics text.
-    pub(super) fn text(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

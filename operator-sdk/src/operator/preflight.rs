@@ -25,11 +25,14 @@ pub(super) struct Need {
 
 /// Why the operator cannot begin.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PreflightError {
+pub enum PreflightError {
+    /// No answer, or none that can be used.
     #[error("failed to reach the API server: {0}; check its address and this machine's network")]
     Unreachable(String),
+    /// The identity is not accepted.
     #[error("failed to ask the API server for this identity's rights: {0}; check the credentials")]
     Refused(Box<kube::core::Status>),
+    /// Not everything that is declared is allowed.
     #[error("missing permission to {0}; apply what the verb 'manifests' prints (see also the verb 'permissions')")]
     Missing(String),
 }

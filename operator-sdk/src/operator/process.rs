@@ -6,7 +6,7 @@ use futures::future::{join_all, pending};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
-    task::{JoinError, JoinHandle, JoinSet},
+    task::{JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -14,19 +14,21 @@ use tracing::{info, warn};
 use super::{
     Operator,
     command::RunOptions,
+    host::{Candidacy, Host},
     metrics::Metrics,
     preflight::{self, Need, PreflightError},
 };
 use crate::{
     admin::{self, Admin, Check},
     cache::{AnyWatch, WentBack},
-    client::{ConnectError, Fence, Writes, connect},
+    client::{ConnectError, Connector, Fence, Writes},
     clock::Clock,
     controller::Environment,
     event::{self, Recorder, Reporter},
-    leader::{Election, Heartbeat, Options, Phase, TimingError},
+    leader::{Election, Heartbeat, Options, Phase, Place, TimingError},
     manifest::lease_permissions,
     permission::{Permission, Verb},
+    task::of_process,
 };
 
 /// A runtime without a sign of life for so long is not alive.
@@ -39,56 +41,84 @@ const TELLING_LIMIT: Duration = Duration::from_millis(500);
 
 /// Why the process ended with an error.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ProcessError {
+pub enum ProcessError {
+    /// Times that do not fit.
     #[error(transparent)]
     Timing(#[from] TimingError),
+    /// There is no connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The address of probes and metrics is taken.
     #[error(transparent)]
     Listen(#[from] admin::ListenError),
+    /// The server cannot be asked, or does not allow what the operator declares.
     #[error(transparent)]
     Preflight(#[from] PreflightError),
+    /// The machine refuses what a process needs.
     #[error("failed to start: {0}")]
     Start(#[from] std::io::Error),
+    /// The cluster was put back.
     #[error(transparent)]
     WentBack(#[from] WentBack),
+    /// A bug in a watch.
     #[error("a watch ended: {0}")]
     Watch(#[from] JoinError),
+    /// Another process leads, or may do so soon.
     #[error("lost the leadership; another replica goes on, and this one has to be started again")]
     LostLeadership,
 }
 
-/// Runs until SIGTERM or SIGINT (then `Ok`), or until the leadership is lost.
+/// Runs on this machine as the command line says, until SIGTERM or SIGINT.
 pub(super) async fn run(operator: Operator, options: RunOptions) -> Result<(), ProcessError> {
     // One provider for the whole process (H16); only a second call fails, which changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let clock = Clock::system();
     let timing = options.timing().check()?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let listener = admin::listen(options.admin_address).await?;
-    let client = connect(options.kubeconfig.as_deref()).await?;
+    let candidacy = Candidacy { namespace: options.leader_election_namespace, timing, place: Place::Thread };
+    let host = Host {
+        listener: Some(admin::listen(options.admin_address).await?),
+        connector: Connector::new(options.kubeconfig),
+        clock: Clock::system(),
+        pod_name: options.pod_name,
+        candidacy: options.leader_elect.then_some(candidacy),
+        stop: Box::pin(async move {
+            tokio::select! {
+                biased;
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            }
+        }),
+    };
+    run_on(operator, host).await
+}
 
+/// Runs until the host says stop (then `Ok`), or until the leadership is lost. Dropped, it leaves nothing behind.
+pub(super) async fn run_on(operator: Operator, host: Host) -> Result<(), ProcessError> {
+    let Host { connector, clock, pod_name, candidacy, listener, stop } = host;
+    let client = connector.connect().await?;
     let metrics = Arc::new(Metrics::new(clock.wall().as_millisecond() as f64 / 1000.0));
     operator.controllers.iter().for_each(|controller| metrics.controllers.announce(&controller.name()));
     let heartbeat = Heartbeat::new(clock.clone());
     let mut background = JoinSet::new();
-    background.spawn(heartbeat.clone().run());
-    let admin = probes(&operator, &heartbeat, &metrics);
-    background.spawn(async move {
-        if let Err(error) = admin::serve(listener, admin).await {
-            warn!(%error, "the admin server ended");
-        }
-    });
+    if candidacy.is_some() || listener.is_some() {
+        background.spawn(of_process(heartbeat.clone().run()));
+    }
+    if let Some(listener) = listener {
+        let admin = probes(&operator, &heartbeat, &metrics);
+        background.spawn(of_process(async move {
+            if let Err(error) = admin::serve(listener, admin).await {
+                warn!(%error, "the admin server ended");
+            }
+        }));
+    }
 
-    preflight::check(&client, needs(&operator, &options)).await?;
+    preflight::check(&client, needs(&operator, candidacy.as_ref())).await?;
     let mut watches: JoinSet<WentBack> =
-        operator.watches.iter().map(|watch| Arc::clone(watch).run(client.clone())).collect();
-    background.spawn(Arc::clone(&metrics).follow(operator.watches.clone()));
+        operator.watches.iter().map(|watch| of_process(Arc::clone(watch).run(client.clone()))).collect();
 
-    let fence = if options.leader_elect { Fence::closed(clock.clone()) } else { Fence::open(clock.clone()) };
-    let reporter =
-        Reporter { controller: format!("operator-lite.dev/{}", operator.name), instance: options.pod_name.clone() };
+    let fence = if candidacy.is_some() { Fence::closed(clock.clone()) } else { Fence::open(clock.clone()) };
+    let reporter = Reporter { controller: format!("operator-lite.dev/{}", operator.name), instance: pod_name.clone() };
     let (events, telling) = Recorder::new(client.clone(), fence.clone(), clock.clone(), reporter);
     let environment = Environment {
         events,
@@ -99,22 +129,24 @@ pub(super) async fn run(operator: Operator, options: RunOptions) -> Result<(), P
         cancellation: CancellationToken::new(),
     };
     let cancellation = environment.cancellation.clone();
-    let election = options.leader_elect.then(|| Options {
-        namespace: options.leader_election_namespace.clone(),
+    let election = candidacy.map(|Candidacy { namespace, timing, place }| Options {
+        namespace,
         name: operator.name.to_owned(),
-        identity: format!("{}_{:016x}", options.pod_name, rand::random::<u64>()),
+        identity: format!("{pod_name}_{:016x}", rand::random::<u64>()),
         timing,
-        kubeconfig: options.kubeconfig.clone(),
+        connector,
+        place,
     });
-    let work = Work { operator, environment, telling: tokio::spawn(telling), election, fence, heartbeat, metrics };
+    let telling = JoinSet::from_iter([of_process(telling)]);
+    let work = Work { operator, environment, telling, election, fence, heartbeat, metrics };
     let work = work.run();
     tokio::pin!(work);
     tokio::select! {
+        biased;
         ended = &mut work => return ended,
         // Whatever was decided on these caches is in doubt: nothing is drained, the process begins anew.
         Some(ended) = watches.join_next() => return Err(ended?.into()),
-        _ = terminate.recv() => info!(signal = "SIGTERM", "stopping"),
-        _ = interrupt.recv() => info!(signal = "SIGINT", "stopping"),
+        reason = stop => info!(reason, "stopping"),
     }
     cancellation.cancel();
     work.await
@@ -125,7 +157,7 @@ struct Work {
     operator: Operator,
     environment: Environment,
     /// Sends the events; ends when all of them are sent and nobody can record more.
-    telling: JoinHandle<()>,
+    telling: JoinSet<()>,
     /// `None`: this process shares its work with nobody.
     election: Option<Options>,
     fence: Fence,
@@ -141,6 +173,7 @@ impl Work {
         let watches = operator.watches.clone();
         // A standby has its caches full before it stands for election.
         tokio::select! {
+            biased;
             () = all(&watches, |watch| watch.is_synced()) => info!("caches are full"),
             () = cancellation.cancelled() => return Ok(()),
         }
@@ -157,6 +190,7 @@ impl Work {
         let election = Election::start(options, environment.clock.clone(), fence, heartbeat)?;
         let phase = election.phase();
         tokio::select! {
+            biased;
             () = reached(phase.clone(), Phase::Leading) => {}
             () = reached(phase.clone(), Phase::Lost) => return Err(ProcessError::LostLeadership),
             () = cancellation.cancelled() => {
@@ -168,6 +202,7 @@ impl Work {
             // The former leader's last writes must be visible before anything is decided on them.
             let lists: Vec<_> = watches.iter().map(|watch| (Arc::clone(watch), watch.relist())).collect();
             tokio::select! {
+                biased;
                 () = all_relisted(&lists) => {}
                 () = cancellation.cancelled() => return,
             }
@@ -176,9 +211,10 @@ impl Work {
             run_controllers(environment).await;
         };
         tokio::select! {
-            () = guarded => {}
+            biased;
             // Dropping the work aborts what is under way; the fence is closed already.
             () = reached(phase, Phase::Lost) => return Err(ProcessError::LostLeadership),
+            () = guarded => {}
         }
         metrics.set_leader(&lease, false);
         finish_telling(telling).await;
@@ -189,11 +225,8 @@ impl Work {
 
 /// Lets the last events go out. The next leader waits for us: what is not told in time is not worth it, and nothing of it
 /// may be under way later.
-async fn finish_telling(telling: JoinHandle<()>) {
-    let abort = telling.abort_handle();
-    if tokio::time::timeout(TELLING_LIMIT, telling).await.is_err() {
-        abort.abort();
-    }
+async fn finish_telling(mut telling: JoinSet<()>) {
+    let _ = tokio::time::timeout(TELLING_LIMIT, telling.join_next()).await;
 }
 
 /// Completes once the election has come to `wanted`, or to an end that cannot lead there.
@@ -238,23 +271,23 @@ fn probes(operator: &Operator, heartbeat: &Heartbeat, metrics: &Arc<Metrics>) ->
             }
         })
     };
-    let metrics = Arc::clone(metrics);
+    let (metrics, watches) = (Arc::clone(metrics), operator.watches.clone());
     Admin {
         live: vec![Check::new("runtime", is_alive)],
         ready: operator.watches.iter().map(synced).collect(),
-        metrics: Box::new(move || metrics.text()),
+        metrics: Box::new(move || metrics.text(&watches)),
     }
 }
 
-fn needs(operator: &Operator, options: &RunOptions) -> Vec<Need> {
+fn needs(operator: &Operator, candidacy: Option<&Candidacy>) -> Vec<Need> {
     let everywhere = |permission| Need { permission, namespace: None, name: None };
     // Events are no reason not to work.
     let is_needed = |permission: &Permission| !event::permissions().contains(permission);
     let mut needs: Vec<Need> = operator.permissions().into_iter().filter(is_needed).map(everywhere).collect();
-    if options.leader_elect {
+    if let Some(candidacy) = candidacy {
         needs.extend(lease_permissions().map(|permission| Need {
             name: (permission.verb != Verb::Create).then(|| operator.name.to_owned()),
-            namespace: Some(options.leader_election_namespace.clone()),
+            namespace: Some(candidacy.namespace.clone()),
             permission,
         }));
     }

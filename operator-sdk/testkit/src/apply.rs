@@ -1,1 +1,274 @@
 //! Server-side apply: who owns which field, and what an applied intent makes of an object.
+//!
+//! Written from the documented behaviour (<https://kubernetes.io/docs/reference/using-api/server-side-apply/>) and from the
+//! answers of the real server. An object's owners at other versions are taken to own the same fields at this one: there is
+//! no conversion here, and no change from granular to atomic of a schema under an object.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+pub use self::conflict::Conflicts;
+use self::{
+    compare::compare,
+    field_set::FieldSet,
+    manager::{ManagerKey, Managers, Operation, Owned},
+    merge::merge,
+    owned::fields,
+    prune::prune,
+    typed::Type,
+};
+use crate::resource::Resource;
+
+mod compare;
+mod conflict;
+mod field_set;
+mod ignored;
+mod manager;
+mod merge;
+mod owned;
+mod path;
+mod prune;
+mod skeleton;
+mod typed;
+mod validate;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod recorded;
+#[cfg(test)]
+mod tests;
+
+/// Owns what was there when the first applier came and nobody owned it.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+
+/// Who writes, through which door.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer<'a> {
+    /// `fieldManager`, or what [`manager_name`] makes of the user agent.
+    pub manager: &'a str,
+    /// As in `status`; empty: none.
+    pub subresource: &'a str,
+}
+
+/// Why an intent is not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// 409 `Conflict` with causes.
+    #[error("{}", .0.message())]
+    Conflicts(Conflicts),
+    /// 400 `BadRequest`.
+    #[error("{0}")]
+    BadRequest(String),
+    /// 500 without a reason: the intent does not fit the schema.
+    #[error("{0}")]
+    Unfit(String),
+}
+
+/// What `intent` makes of `live`, with `managedFields`; `live` is `None` where there is no such object yet. Defaults are not
+/// set, and nothing is checked but that the intent fits the schema. Where nothing changes, the object is as it was; whether
+/// more than times of `managedFields` differ, the caller finds with [`keep_times`].
+///
+/// # Errors
+/// A [`Refusal`].
+pub fn apply(
+    live: Option<&Value>,
+    intent: &Value,
+    resource: &Resource,
+    writer: Writer<'_>,
+    force: bool,
+    now: Timestamp,
+) -> Result<Value, Refusal> {
+    check(intent, resource)?;
+    let ty = Type::of(&resource.schema);
+    let ignored = ignored::fields(resource, writer.subresource);
+    let mut managers = Managers::of(live);
+    let old = live.map_or_else(|| skeleton::object(resource), without_managed_fields);
+    if live.is_some() && managers.0.is_empty() {
+        let first = Writer { manager: BEFORE_FIRST_APPLY, ..writer };
+        record_update(&mut managers, &skeleton::object(resource), &old, resource, first, now);
+    }
+    let me = key(resource, writer, Operation::Apply);
+    let last = managers.0.remove(&me);
+    let mut mine = Owned {
+        fields: fields(intent, ty).difference_with_all_below(&ignored),
+        api_version: resource.api_version(),
+        time: last.as_ref().and_then(|last| last.time),
+    };
+    let mut merged = merge(&old, intent, ty);
+    if let Some(last) = &last {
+        merged = prune(&merged, &last.fields, &managers.all_fields().union(&mine.fields), ty);
+    }
+    let found = compare(&old, &merged, ty).without(&ignored);
+    let conflicts = conflicts(&managers, &found.changed());
+    if !force && !conflicts.0.is_empty() {
+        return Err(Refusal::Conflicts(conflicts));
+    }
+    managers.take(&found.changed().union(&found.removed), None);
+    if path::is_equal(&old, &merged) {
+        merged = old;
+    } else {
+        mine.time = Some(now);
+    }
+    mine.fields = mine.fields.difference(&never_owned());
+    if !mine.fields.is_empty() {
+        managers.0.insert(me, mine);
+    }
+    Ok(with_managed_fields(merged, &managers))
+}
+
+/// `new` with `managedFields` that say what `writer` changed of `live`; `live` is `None` at a creation. For all writes but
+/// apply.
+pub fn update(live: Option<&Value>, mut new: Value, resource: &Resource, writer: Writer<'_>, now: Timestamp) -> Value {
+    let given =
+        new.pointer_mut("/metadata").and_then(Value::as_object_mut).and_then(|meta| meta.remove("managedFields"));
+    let is_reset = given.as_ref().is_some_and(|given| is_reset(given, resource)) && writer.subresource.is_empty();
+    let given = given.filter(|_| writer.subresource.is_empty()).and_then(|given| Managers::decode(&given));
+    let mut managers = match given {
+        _ if is_reset => Managers::default(),
+        Some(given) if !given.0.is_empty() => given,
+        _ => Managers::of(live),
+    };
+    if live.is_some() && managers.0.is_empty() {
+        return new;
+    }
+    let old = live.map_or_else(|| skeleton::object(resource), without_managed_fields);
+    record_update(&mut managers, &old, &new, resource, writer, now);
+    with_managed_fields(new, &managers)
+}
+
+/// The new object; with the times of the old one's `managedFields` where nothing but those differs.
+#[must_use]
+pub fn keep_times(old: &Value, mut new: Value) -> Value {
+    let timeless = |object: &Value| {
+        let mut object = object.clone();
+        for entry in object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut).into_iter().flatten() {
+            entry.as_object_mut().map(|entry| entry.remove("time"));
+        }
+        object
+    };
+    if timeless(old) == timeless(&new)
+        && let Some(fields) = old.pointer("/metadata/managedFields")
+    {
+        new["metadata"]["managedFields"] = fields.clone();
+    }
+    new
+}
+
+/// The name of a manager that gives none: the user agent up to the first slash.
+pub fn manager_name(user_agent: &str) -> String {
+    const MAX_BYTES: usize = 128;
+    let mut name = String::new();
+    for character in
+        user_agent.split('/').next().unwrap_or_default().chars().filter(|character| !character.is_control())
+    {
+        if name.len() + character.len_utf8() > MAX_BYTES {
+            break;
+        }
+        name.push(character);
+    }
+    name
+}
+
+fn check(intent: &Value, resource: &Resource) -> Result<(), Refusal> {
+    let text = |pointer: &str| intent.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let api_version = text("/apiVersion");
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let shown = format!("{group}/{version}, Kind={}", text("/kind"));
+    if api_version != resource.api_version() || text("/kind") != resource.kind {
+        return Err(Refusal::BadRequest(format!("invalid object type: {shown}")));
+    }
+    if intent.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null()) {
+        return Err(Refusal::BadRequest("metadata.managedFields must be nil".into()));
+    }
+    validate::validate(intent, Type::of(&resource.schema)).map_err(|problem| {
+        let name = format!("{}/{}", text("/metadata/namespace"), text("/metadata/name"));
+        Refusal::Unfit(format!("failed to create typed patch object ({name}; {shown}): {problem}"))
+    })
+}
+
+/// Gives `writer` what differs, and takes it from all others.
+fn record_update(
+    managers: &mut Managers,
+    old: &Value,
+    new: &Value,
+    resource: &Resource,
+    writer: Writer<'_>,
+    now: Timestamp,
+) {
+    let ignored = ignored::fields(resource, writer.subresource);
+    let found = compare(old, new, Type::of(&resource.schema)).without(&ignored);
+    managers.take(&found.changed().union(&found.removed), None);
+    let mine = found.changed().difference(&never_owned());
+    if !mine.is_empty() {
+        let api_version = resource.api_version();
+        let entry = managers.0.entry(key(resource, writer, Operation::Update));
+        let owned = entry.or_insert_with(|| Owned { fields: FieldSet::default(), api_version, time: None });
+        owned.fields = owned.fields.union(&mine);
+        owned.time = Some(now);
+    }
+    managers.cap_updaters();
+}
+
+fn key(resource: &Resource, writer: Writer<'_>, operation: Operation) -> ManagerKey {
+    let name = if writer.manager.is_empty() { "unknown" } else { writer.manager };
+    let version = if operation == Operation::Update { resource.api_version() } else { String::new() };
+    ManagerKey { name: name.into(), operation, version, subresource: writer.subresource.into() }
+}
+
+fn conflicts(managers: &Managers, changed: &FieldSet) -> Conflicts {
+    let of = |(key, owned): (&ManagerKey, &Owned)| {
+        let paths = owned.fields.intersection(changed).paths();
+        paths.into_iter().map(|path| (key.clone(), path)).collect::<Vec<_>>()
+    };
+    Conflicts(managers.0.iter().flat_map(of).collect())
+}
+
+/// Fields that say which object it is, or that only the server sets.
+fn never_owned() -> FieldSet {
+    let of_metadata = [
+        "name",
+        "namespace",
+        "creationTimestamp",
+        "selfLink",
+        "uid",
+        "clusterName",
+        "generation",
+        "managedFields",
+        "resourceVersion",
+    ];
+    let mut set = FieldSet::of(&[&["apiVersion"], &["kind"], &["metadata"]]);
+    for name in of_metadata {
+        set = set.union(&FieldSet::of(&[&["metadata", name]]));
+    }
+    set
+}
+
+/// `[{}]`, and of a built-in kind `[]`, ask that nothing be known of who owns what.
+fn is_reset(managed_fields: &Value, resource: &Resource) -> bool {
+    match managed_fields.as_array().map(Vec::as_slice) {
+        Some([]) => !resource.is_custom,
+        Some([Value::Object(entry)]) => entry.is_empty(),
+        _ => false,
+    }
+}
+
+fn without_managed_fields(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+    }
+    object
+}
+
+fn with_managed_fields(mut object: Value, managers: &Managers) -> Value {
+    if let Some(encoded) = managers.encode() {
+        if !object["metadata"].is_object() {
+            object["metadata"] = Value::Object(Map::new());
+        }
+        object["metadata"]["managedFields"] = encoded;
+    }
+    object
+}

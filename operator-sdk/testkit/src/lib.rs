@@ -5,7 +5,21 @@
 
 pub mod apply;
 pub mod cause;
+pub mod definition;
+pub mod failure;
+mod go_text;
+pub mod kinds;
+mod metadata;
+pub mod names;
+pub mod object;
 pub mod patch;
+mod random;
+pub mod request;
 pub mod resource;
 pub mod schema;
+pub mod selector;
 pub mod server;
+pub mod service;
+pub mod store;
+pub mod view;
+pub mod watch;

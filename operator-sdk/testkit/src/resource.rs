@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use serde_json::Value;
 
-use crate::{cause::Cause, schema::Schema};
+use crate::{
+    cause::Cause,
+    schema::{Schema, decode::normalise, openapi, prune::prune},
+};
 
 /// A kind in one version.
 #[derive(Clone)]
@@ -72,6 +75,33 @@ pub trait Rules: Send + Sync {
 
     /// What is wrong with what is about to be written; empty: nothing.
     fn validate(&self, new: &Value, old: Option<&Value>, part: Part) -> Vec<Cause>;
+}
+
+impl Resource {
+    /// Brings an object that is sent into the form in which it is stored, but for defaults: unknown fields go, and of
+    /// built-in kinds every value is written in the one way that the server writes it. Gives the paths of the unknown
+    /// fields; or why it is no object of this kind, in the words of the server.
+    pub fn decode(&self, object: &mut Value) -> Result<Vec<String>, String> {
+        if !self.is_custom {
+            return normalise(&self.schema, object);
+        }
+        let mut unknown = decode_metadata(object)?;
+        unknown.extend(prune(&self.schema, object, true));
+        Ok(unknown)
+    }
+
+    /// Group and version, as an object says them.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
+}
+
+fn decode_metadata(object: &mut Value) -> Result<Vec<String>, String> {
+    let Some(metadata) = object.get_mut("metadata").filter(|metadata| !metadata.is_null()) else {
+        return Ok(Vec::new());
+    };
+    let unknown = normalise(&openapi::schema("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"), metadata)?;
+    Ok(unknown.into_iter().map(|path| format!("metadata.{path}")).collect())
 }
 
 impl fmt::Debug for Resource {

@@ -5,12 +5,26 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
+pub use self::{cel::Rule, check::Validation};
+
+pub mod cel;
+pub mod check;
+pub mod decode;
+pub mod format;
+pub mod openapi;
+pub mod prune;
+pub mod quantity;
+pub mod read;
+
 /// The shape of a value and what the server does to it.
 #[derive(Clone, Debug, Default)]
 pub struct Schema {
     /// What kind of value this is.
     pub shape: Shape,
-    /// What a value that is not given becomes.
+    /// The name of a built-in type, as in `io.k8s.api.apps.v1.DeploymentSpec`.
+    pub name: Option<Arc<str>>,
+    /// What a value that is not given becomes. Of built-in kinds it is only the value of a key of a list that is not
+    /// given; their defaults are in their `Rules`.
     pub default: Option<Value>,
     /// Whether `null` is a value; elsewhere it counts as not given.
     pub is_nullable: bool,
@@ -18,6 +32,26 @@ pub struct Schema {
     pub keeps_unknown_fields: bool,
     /// `x-kubernetes-embedded-resource`: a whole object with `apiVersion`, `kind` and `metadata`.
     pub is_embedded_resource: bool,
+    /// `format`, as in `int32`.
+    pub format: Option<String>,
+    /// What a built-in kind does with a zero value.
+    pub zero: Zero,
+    /// What a value of a custom kind must be beyond its shape.
+    pub validation: Option<Arc<Validation>>,
+    /// `x-kubernetes-validations`.
+    pub rules: Vec<Arc<Rule>>,
+}
+
+/// What the server writes for a zero value: `0`, `""`, `false`, `[]`, `{}` or nothing at all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Zero {
+    /// What was given.
+    #[default]
+    Kept,
+    /// Nothing.
+    Dropped,
+    /// This.
+    Written(Value),
 }
 
 /// A kind of value.
@@ -99,4 +133,10 @@ pub struct Strategy {
     pub merges: bool,
     /// `retainKeys`: fields that a patch does not name go.
     pub retains_keys: bool,
+}
+
+/// The item that an item of a list was before, if items are found by keys.
+pub fn correlate<'a>(list: &List, item: &Value, old: &'a Value) -> Option<&'a Value> {
+    let ListType::Map(keys) = &list.list_type else { return None };
+    old.as_array()?.iter().find(|old| keys.iter().all(|key| old.get(key) == item.get(key)))
 }

@@ -12,4 +12,5 @@ pub mod api;
 pub mod controllers;
 mod core;
 pub mod deployment;
+pub mod invariants;
 pub mod replica_set;

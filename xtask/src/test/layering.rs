@@ -34,7 +34,7 @@ const IMPURE_NAMES: [&str; 13] = [
 
 /// The modules of the SDK in layers; one may name those of its own layer and of the layers before it.
 const SDK_LAYERS: [&[&str]; 5] = [
-    &["object", "error", "clock", "permission", "backoff", "selector"],
+    &["object", "error", "clock", "permission", "backoff", "selector", "task"],
     &["client"],
     &["cache", "finalizer", "condition", "event", "leader", "intent", "owner"],
     &["queue", "controller", "reconcile", "plan"],

@@ -2,7 +2,7 @@
 //!
 //! ```yaml
 //! definitions: [widgets]     # CustomResourceDefinitions that the cases of this file use: files of ../definitions, or
-//!                            # whole ones
+//!                            # of the repository's crds/, or whole ones
 //! cases:
 //! - name: an update with an old resourceVersion is a conflict
 //!   items: [5]               # of simulator.md §5
@@ -111,7 +111,11 @@ impl File {
             serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         for definition in &mut file.definitions {
             if let Value::String(name) = definition {
-                let path = path.with_file_name(format!("../definitions/{name}.yaml"));
+                let path = if name.starts_with("crds/") {
+                    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../{name}.yaml"))
+                } else {
+                    path.with_file_name(format!("../definitions/{name}.yaml"))
+                };
                 let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
                 *definition = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
             }

@@ -13,7 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::run::{Answer, Observed};
+use crate::{
+    causes,
+    run::{Answer, Observed},
+};
 
 const UID_LENGTH: usize = 36;
 
@@ -42,7 +45,9 @@ fn answer(answer: &Answer) -> Value {
     if let Some(retry_after) = &answer.retry_after {
         fields.insert("retryAfter".into(), json!(retry_after));
     }
-    fields.insert("body".into(), answer.body.clone());
+    let mut body = answer.body.clone();
+    causes::sort(&mut body);
+    fields.insert("body".into(), body);
     Value::Object(fields)
 }
 

@@ -1,0 +1,146 @@
+//! What differs between two states of an object, field by field.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::{
+    field_set::FieldSet,
+    path::{Element, Path, is_equal},
+    typed::{Form, Type, element},
+};
+use crate::schema::List;
+
+/// Three sets that have no path in common.
+#[derive(Debug, Default)]
+pub(super) struct Comparison {
+    pub(super) removed: FieldSet,
+    pub(super) modified: FieldSet,
+    pub(super) added: FieldSet,
+}
+
+/// What became of the old state.
+pub(super) fn compare(old: &Value, new: &Value, ty: Type<'_>) -> Comparison {
+    let mut walk = Walk::default();
+    walk.visit(Some(old), Some(new), ty);
+    walk.found
+}
+
+impl Comparison {
+    /// What is there now and was not, or was another.
+    pub(super) fn changed(&self) -> FieldSet {
+        self.modified.union(&self.added)
+    }
+
+    /// Without these fields and all below them.
+    pub(super) fn without(&self, ignored: &FieldSet) -> Self {
+        Self {
+            removed: self.removed.difference_with_all_below(ignored),
+            modified: self.modified.difference_with_all_below(ignored),
+            added: self.added.difference_with_all_below(ignored),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Walk {
+    path: Path,
+    found: Comparison,
+}
+
+impl Walk {
+    fn visit(&mut self, old: Option<&Value>, new: Option<&Value>, ty: Type<'_>) {
+        if old == new {
+            return;
+        }
+        let forms = (old.map(|old| ty.form(old)), new.map(|new| ty.form(new)));
+        if let (Some(before), Some(after)) = forms
+            && !before.is_same_kind(after)
+        {
+            self.visit_as(before, old, new, ty);
+        }
+        let Some(form) = forms.1.or(forms.0) else { return };
+        self.visit_as(form, old, new, ty);
+    }
+
+    fn visit_as(&mut self, form: Form<'_>, old: Option<&Value>, new: Option<&Value>, ty: Type<'_>) {
+        let is_whole = form.is_atomic() || (has_no_parts(old, form) && has_no_parts(new, form));
+        match (old, new) {
+            (None, Some(_)) => self.found.added.insert(&self.path),
+            (Some(_), None) => self.found.removed.insert(&self.path),
+            (Some(old), Some(new)) if is_whole && !is_equal(old, new) => self.found.modified.insert(&self.path),
+            _ => {}
+        }
+        match form {
+            _ if is_whole => {}
+            Form::Map(_) => self.visit_fields(old, new, ty),
+            Form::List(list) => self.visit_items(&index(old, list, ty), &index(new, list, ty), ty),
+            Form::Scalar(_) => {}
+        }
+    }
+
+    fn visit_fields(&mut self, old: Option<&Value>, new: Option<&Value>, ty: Type<'_>) {
+        let nothing = Map::new();
+        let [old, new] = [old, new].map(|value| value.and_then(Value::as_object).unwrap_or(&nothing));
+        for name in old.keys().chain(new.keys().filter(|name| !old.contains_key(*name))) {
+            let Some(field) = ty.field(name) else { continue };
+            self.below(Element::field(name), |walk| walk.visit(old.get(name), new.get(name), field));
+        }
+    }
+
+    /// Items that are there more than once are taken as one whole.
+    fn visit_items(&mut self, old: &Items<'_>, new: &Items<'_>, ty: Type<'_>) {
+        for element in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+            let [old, new] = [old, new].map(|items| items.get(element).map_or(&[][..], Vec::as_slice));
+            let item = ty.item();
+            self.below(element.clone(), |walk| match (old, new) {
+                (many, []) if many.len() > 1 => walk.found.removed.insert(&walk.path),
+                (many, [one]) if many.len() > 1 => {
+                    walk.visit(None, Some(one), item);
+                    walk.found.removed.insert(&walk.path);
+                }
+                ([], many) if many.len() > 1 => walk.found.added.insert(&walk.path),
+                ([one], many) if many.len() > 1 => {
+                    walk.visit(Some(one), None, item);
+                    walk.found.added.insert(&walk.path);
+                }
+                (before, after) if before.len() > 1 && !are_equal(before, after) => {
+                    walk.found.modified.insert(&walk.path);
+                }
+                (before, _) if before.len() > 1 => {}
+                (before, after) => walk.visit(before.first().copied(), after.first().copied(), item),
+            });
+        }
+    }
+
+    fn below(&mut self, element: Element, visit: impl FnOnce(&mut Self)) {
+        self.path.push(element);
+        visit(self);
+        self.path.pop();
+    }
+}
+
+type Items<'a> = BTreeMap<Element, Vec<&'a Value>>;
+
+fn index<'a>(value: Option<&'a Value>, list: Option<&List>, ty: Type<'_>) -> Items<'a> {
+    let mut items = Items::new();
+    for (place, item) in value.and_then(Value::as_array).into_iter().flatten().enumerate() {
+        if let Ok(element) = element(item, place, list, ty.item()) {
+            items.entry(element).or_default().push(item);
+        }
+    }
+    items
+}
+
+fn are_equal(left: &[&Value], right: &[&Value]) -> bool {
+    left.len() == right.len() && left.iter().zip(right).all(|(left, right)| is_equal(left, right))
+}
+
+/// Nothing is empty; nor is a value of another form one that has parts.
+pub(super) fn has_no_parts(value: Option<&Value>, form: Form<'_>) -> bool {
+    match (form, value) {
+        (Form::Map(_), Some(Value::Object(fields))) => fields.is_empty(),
+        (Form::List(_), Some(Value::Array(items))) => items.is_empty(),
+        _ => true,
+    }
+}

@@ -1,0 +1,271 @@
+//! A CustomResourceDefinition and the kinds that it defines.
+//!
+//! Not done: conversion between versions beyond the change of `apiVersion`, estimates of the cost of rules.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{
+    cause::{Cause, CauseKind},
+    resource::{Part, Resource, Rules, ScalePaths},
+    schema::{
+        Schema,
+        cel::{check_rules, has_rules},
+        check::check,
+        openapi,
+        prune::{apply_defaults, check_embedded, check_lists},
+        read::read,
+    },
+};
+
+/// The kinds that a CustomResourceDefinition defines, one a served version, in the order in which it names them.
+pub fn resources(definition: &Value) -> Vec<Resource> {
+    let versions = definition["spec"]["versions"].as_array();
+    let served = versions.into_iter().flatten().filter(|version| version["served"].as_bool().unwrap_or_default());
+    served.map(|version| resource(definition, version)).collect()
+}
+
+fn resource(definition: &Value, version: &Value) -> Resource {
+    let spec = &definition["spec"];
+    let names = &spec["names"];
+    let kind = text(&names["kind"]);
+    let otherwise = |value: &Value, otherwise: String| value.as_str().map_or(otherwise, str::to_owned);
+    let schema = Arc::new(with_metadata(read(&version["schema"]["openAPIV3Schema"])));
+    let subresources = &version["subresources"];
+    let has_status = !subresources["status"].is_null();
+    Resource {
+        group: text(&spec["group"]),
+        version: text(&version["name"]),
+        list_kind: otherwise(&names["listKind"], format!("{kind}List")),
+        plural: text(&names["plural"]),
+        singular: otherwise(&names["singular"], kind.to_lowercase()),
+        short_names: texts(&names["shortNames"]),
+        categories: texts(&names["categories"]),
+        is_namespaced: spec["scope"] == "Namespaced",
+        is_custom: true,
+        has_status,
+        scale: scale(&subresources["scale"]),
+        selectable_fields: selectable_fields(version),
+        rules: Arc::new(Custom { has_rules: has_rules(&schema), schema: schema.clone(), has_status }),
+        schema,
+        kind,
+    }
+}
+
+/// Metadata is what it is of every kind; a definition can only limit its names.
+fn with_metadata(mut schema: Schema) -> Schema {
+    if let crate::schema::Shape::Map(map) = &mut schema.shape {
+        let given = map.fields.get("metadata").and_then(|metadata| metadata.validation.clone());
+        let metadata = Schema::clone(&openapi::schema("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
+        map.fields.insert("metadata".to_owned(), Arc::new(Schema { validation: given, ..metadata }));
+    }
+    schema
+}
+
+fn scale(scale: &Value) -> Option<ScalePaths> {
+    (!scale.is_null()).then(|| ScalePaths {
+        replicas: text(&scale["specReplicasPath"]),
+        status_replicas: text(&scale["statusReplicasPath"]),
+        selector: scale["labelSelectorPath"].as_str().map(str::to_owned),
+    })
+}
+
+fn selectable_fields(version: &Value) -> Vec<String> {
+    let fields = version["selectableFields"].as_array().into_iter().flatten();
+    fields.filter_map(|field| Some(field["jsonPath"].as_str()?.trim_start_matches('.').to_owned())).collect()
+}
+
+/// What a custom kind does: what its schema says.
+struct Custom {
+    schema: Arc<Schema>,
+    has_status: bool,
+    has_rules: bool,
+}
+
+impl Rules for Custom {
+    fn default(&self, object: &mut Value) {
+        apply_defaults(&self.schema, object);
+    }
+
+    fn prepare(&self, new: &mut Value, old: Option<&Value>, _part: Part) {
+        if old.is_none()
+            && self.has_status
+            && let Some(object) = new.as_object_mut()
+        {
+            object.remove("status");
+        }
+    }
+
+    fn validate(&self, new: &Value, old: Option<&Value>, _part: Part) -> Vec<Cause> {
+        let mut causes = check(&self.schema, new, old, "");
+        causes.extend(check_embedded(&self.schema, new, ""));
+        // What was not unique before may stay so.
+        if old.is_none_or(|old| check_lists(&self.schema, old, "").is_empty()) {
+            causes.extend(check_lists(&self.schema, new, ""));
+        }
+        let is_blocked = causes.iter().any(|cause| {
+            matches!(cause.kind, CauseKind::Required | CauseKind::TooLong | CauseKind::TooMany | CauseKind::TypeInvalid)
+        });
+        match (self.has_rules, is_blocked) {
+            (false, _) => {}
+            (true, false) => causes.extend(check_rules(&self.schema, new, old)),
+            (true, true) => causes.push(Cause::new(CauseKind::Invalid, "", Value::Null, UNCHECKED)),
+        }
+        causes
+    }
+}
+
+const UNCHECKED: &str = "some validation rules were not checked because the object was invalid; correct the existing errors \
+                         to complete validation";
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().map(text).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What the real server stores, or the fields and details of what it refuses.
+    fn outcome(resource: &Resource, mut object: Value, old: Option<&Value>) -> Result<Value, Vec<String>> {
+        resource.decode(&mut object).map_err(|error| vec![error])?;
+        resource.rules.prepare(&mut object, old, Part::Main);
+        resource.rules.default(&mut object);
+        let causes = resource.rules.validate(&object, old, Part::Main);
+        if causes.is_empty() { Ok(object) } else { Err(causes.iter().map(told).collect()) }
+    }
+
+    fn told(cause: &Cause) -> String {
+        let value = cause.value.as_ref().map_or_else(String::new, |value| format!(" {value}"));
+        format!("{}: {}{value} {}", cause.field, cause.kind.reason(), cause.detail)
+    }
+
+    fn lite(kind: &str) -> Resource {
+        let file = match kind {
+            "LiteDeployment" => include_str!("../../../crds/apps.operator-lite.dev_litedeployments.yaml"),
+            _ => include_str!("../../../crds/apps.operator-lite.dev_litereplicasets.yaml"),
+        };
+        resources(&serde_saphyr::from_str(file).unwrap()).remove(0)
+    }
+
+    fn web(kind: &str) -> Value {
+        json!({
+            "apiVersion": "apps.operator-lite.dev/v1alpha1", "kind": kind,
+            "metadata": {"name": "web"},
+            "spec": {
+                "selector": {"matchLabels": {"app": "web"}},
+                "template": {
+                    "metadata": {"labels": {"app": "web"}},
+                    "spec": {"containers": [{"name": "web", "image": "web"}]},
+                },
+            },
+        })
+    }
+
+    type Spoilt = (&'static str, fn(&mut Value));
+
+    /// What `tests/e2e` asks of a real cluster.
+    const SPOILT: [Spoilt; 31] = [
+        ("spec.selector", |spec| spec["selector"] = Value::Null),
+        ("spec.selector", |spec| spec["selector"] = json!({})),
+        ("spec.selector", |spec| spec["selector"] = json!({"matchLabels": {}, "matchExpressions": []})),
+        ("spec.selector.matchLabels", |spec| spec["selector"] = json!({"matchLabels": {"app": "other"}})),
+        ("spec.selector.matchLabels", |spec| spec["selector"]["matchLabels"]["no name!"] = json!("web")),
+        ("spec.selector.matchLabels.app", |spec| {
+            spec["selector"]["matchLabels"]["app"] = json!("no value!");
+            spec["template"]["metadata"]["labels"]["app"] = json!("no value!");
+        }),
+        ("spec.selector.matchExpressions", |spec| expression(spec, json!({"key": "tier", "operator": "Exists"}))),
+        ("spec.selector.matchExpressions[0].key", |spec| {
+            expression(spec, json!({"key": "no name!", "operator": "DoesNotExist"}));
+        }),
+        ("spec.selector.matchExpressions[0].operator", |spec| {
+            expression(spec, json!({"key": "app", "operator": "Like", "values": ["web"]}));
+        }),
+        ("spec.selector.matchExpressions[0].values", |spec| expression(spec, json!({"key": "app", "operator": "In"}))),
+        ("spec.selector.matchExpressions[0].values", |spec| {
+            expression(spec, json!({"key": "app", "operator": "Exists", "values": ["web"]}));
+        }),
+        ("spec.selector.matchExpressions[0].values[1]", |spec| {
+            expression(spec, json!({"key": "app", "operator": "In", "values": ["web", "no value!"]}));
+        }),
+        ("spec.template", |spec| spec["template"] = Value::Null),
+        ("spec.template.metadata.labels.tier", |spec| {
+            spec["template"]["metadata"]["labels"]["tier"] = json!("no value!");
+        }),
+        ("spec.template.spec.restartPolicy", |spec| spec["template"]["spec"]["restartPolicy"] = json!("OnFailure")),
+        ("spec.template.spec.activeDeadlineSeconds", |spec| {
+            spec["template"]["spec"]["activeDeadlineSeconds"] = json!(60);
+        }),
+        ("spec.template.spec.containers[0].readinessProbe.httpGet.port", |spec| {
+            let probe = json!({"httpGet": {"path": "/", "port": 3_000_000_000_u32}});
+            spec["template"]["spec"]["containers"][0]["readinessProbe"] = probe;
+        }),
+        ("spec.replicas", |spec| spec["replicas"] = json!(-1)),
+        ("spec.minReadySeconds", |spec| spec["minReadySeconds"] = json!(-1)),
+        ("spec.revisionHistoryLimit", |spec| spec["revisionHistoryLimit"] = json!(-1)),
+        ("spec.progressDeadlineSeconds", |spec| spec["progressDeadlineSeconds"] = json!(-1)),
+        ("spec.progressDeadlineSeconds", |spec| {
+            spec["progressDeadlineSeconds"] = json!(30);
+            spec["minReadySeconds"] = json!(30);
+        }),
+        ("spec.strategy.type", |spec| spec["strategy"] = json!({"type": "Sideways"})),
+        ("spec.strategy.rollingUpdate", |spec| spec["strategy"] = json!({"type": "Recreate", "rollingUpdate": {}})),
+        ("spec.strategy.rollingUpdate.maxSurge", |spec| limits(spec, json!(-1), json!(1))),
+        ("spec.strategy.rollingUpdate.maxSurge", |spec| limits(spec, json!("many"), json!(1))),
+        ("spec.strategy.rollingUpdate.maxUnavailable", |spec| limits(spec, json!(1), json!(-1))),
+        ("spec.strategy.rollingUpdate.maxUnavailable", |spec| limits(spec, json!(1), json!("25"))),
+        ("spec.strategy.rollingUpdate.maxUnavailable", |spec| limits(spec, json!(1), json!("101%"))),
+        ("spec.strategy.rollingUpdate.maxUnavailable", |spec| limits(spec, json!(0), json!(0))),
+        ("spec.strategy.rollingUpdate.maxUnavailable", |spec| limits(spec, json!("0%"), json!("0%"))),
+    ];
+
+    fn expression(spec: &mut Value, expression: Value) {
+        spec["selector"]["matchExpressions"] = json!([expression]);
+    }
+
+    fn limits(spec: &mut Value, surge: Value, unavailable: Value) {
+        spec["strategy"] = json!({"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}});
+    }
+
+    #[test]
+    fn a_good_lite_deployment_is_stored_with_its_defaults() {
+        let stored = outcome(&lite("LiteDeployment"), web("LiteDeployment"), None).unwrap();
+        assert_eq!(stored["spec"]["replicas"], 1);
+        assert_eq!(
+            stored["spec"]["strategy"],
+            json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}})
+        );
+    }
+
+    #[test]
+    fn what_a_lite_deployment_may_not_ask_for_is_refused_by_the_fields_name() {
+        let resource = lite("LiteDeployment");
+        for (field, spoil) in SPOILT {
+            let mut object = web("LiteDeployment");
+            spoil(&mut object["spec"]);
+            let told = outcome(&resource, object.clone(), None).expect_err(&object["spec"].to_string());
+            assert!(told.iter().any(|told| told.starts_with(&format!("{field}: "))), "{field}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn a_changed_selector_is_refused() {
+        for kind in ["LiteDeployment", "LiteReplicaSet"] {
+            let resource = lite(kind);
+            let stored = outcome(&resource, web(kind), None).unwrap();
+            let mut changed = stored.clone();
+            changed["spec"]["selector"] = json!({"matchLabels": {"app": "web", "tier": "front"}});
+            changed["spec"]["template"]["metadata"]["labels"] = json!({"app": "web", "tier": "front"});
+            let told = outcome(&resource, changed, Some(&stored)).unwrap_err();
+            assert_eq!(told, ["spec.selector: FieldValueInvalid field is immutable"]);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The built-in kinds: their names, and for those whose rules matter to operators, their rules.
+//!
+//! Of Pod and the workloads, Service, Namespace, ConfigMap, Secret, PersistentVolumeClaim and
+//! CustomResourceDefinition, defaults and validation follow the documented rules as far as operators meet them; of the
+//! other kinds only the shape is known, and what `kinds/` says of them.
+
+use std::sync::{Arc, LazyLock};
+
+use crate::{
+    resource::{Resource, Rules, ScalePaths},
+    schema::openapi,
+};
+
+mod other;
+
+/// The built-in kinds, made once a process.
+pub fn builtin() -> &'static [Arc<Resource>] {
+    static KINDS: LazyLock<Vec<Arc<Resource>>> =
+        LazyLock::new(|| TABLE.iter().map(|row| Arc::new(row.resource())).collect());
+    &KINDS
+}
+
+/// One kind.
+struct Row {
+    /// The start of the names of its schemas, as in `io.k8s.api.core`.
+    package: &'static str,
+    /// As in `apps/v1`.
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+    short_names: &'static [&'static str],
+    traits: &'static [Trait],
+    selectable_fields: &'static [&'static str],
+}
+
+/// What a kind has or is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trait {
+    Cluster,
+    Status,
+    All,
+    Scale,
+    ApiExtensions,
+}
+
+use Trait::{All, ApiExtensions, Cluster, Scale, Status};
+
+impl Row {
+    fn resource(&self) -> Resource {
+        let (group, version) = self.version.rsplit_once('/').unwrap_or(("", self.version));
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let has = |wanted: Trait| self.traits.contains(&wanted);
+        let schema = openapi::schema(&format!("{}.{version}.{}", self.package, self.kind));
+        let categories = [(All, "all"), (ApiExtensions, "api-extensions")];
+        Resource {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind: self.kind.to_owned(),
+            list_kind: format!("{}List", self.kind),
+            plural: self.plural.to_owned(),
+            singular: self.kind.to_lowercase(),
+            short_names: texts(self.short_names),
+            categories: categories.into_iter().filter(|(it, _)| has(*it)).map(|(_, name)| name.to_owned()).collect(),
+            is_namespaced: !has(Cluster),
+            is_custom: false,
+            has_status: has(Status),
+            scale: has(Scale).then(|| ScalePaths {
+                replicas: ".spec.replicas".to_owned(),
+                status_replicas: ".status.replicas".to_owned(),
+                selector: Some(".spec.selector".to_owned()),
+            }),
+            selectable_fields: texts(self.selectable_fields),
+            rules: rules(group, self.kind),
+            schema,
+        }
+    }
+}
+
+/// What only that kind does.
+fn rules(_group: &str, _kind: &str) -> Arc<dyn Rules> {
+    Arc::new(other::Other)
+}
+
+const fn row(
+    package: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+    short_names: &'static [&'static str],
+    traits: &'static [Trait],
+) -> Row {
+    Row { package, version, kind, plural, short_names, traits, selectable_fields: &[] }
+}
+
+const fn selectable(row: Row, selectable_fields: &'static [&'static str]) -> Row {
+    Row { selectable_fields, ..row }
+}
+
+const CORE: &str = "io.k8s.api.core";
+const STORAGE: &str = "io.k8s.api.storage";
+const ADMISSION: &str = "io.k8s.api.admissionregistration";
+const RBAC: &str = "io.k8s.api.rbac";
+const EXTENSIONS: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions";
+const AGGREGATOR: &str = "io.k8s.kube-aggregator.pkg.apis.apiregistration";
+
+const POD_FIELDS: &[&str] = &[
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.podIPs",
+    "status.nominatedNodeName",
+];
+const EVENT_FIELDS: &[&str] = &[
+    "involvedObject.kind",
+    "involvedObject.namespace",
+    "involvedObject.name",
+    "involvedObject.uid",
+    "involvedObject.apiVersion",
+    "involvedObject.resourceVersion",
+    "involvedObject.fieldPath",
+    "reason",
+    "reportingComponent",
+    "source",
+    "type",
+];
+const NEW_EVENT_FIELDS: &[&str] = &[
+    "reason",
+    "reportingController",
+    "type",
+    "regarding.kind",
+    "regarding.namespace",
+    "regarding.name",
+    "regarding.uid",
+    "regarding.apiVersion",
+    "regarding.resourceVersion",
+    "regarding.fieldPath",
+];
+
+#[rustfmt::skip]
+const TABLE: &[Row] = &[
+    row(CORE, "v1", "ConfigMap", "configmaps", &["cm"], &[]),
+    row(CORE, "v1", "Endpoints", "endpoints", &["ep"], &[]),
+    selectable(row(CORE, "v1", "Event", "events", &["ev"], &[]), EVENT_FIELDS),
+    row(CORE, "v1", "LimitRange", "limitranges", &["limits"], &[]),
+    selectable(row(CORE, "v1", "Namespace", "namespaces", &["ns"], &[Cluster, Status]), &["status.phase"]),
+    selectable(row(CORE, "v1", "Node", "nodes", &["no"], &[Cluster, Status]), &["spec.unschedulable"]),
+    row(CORE, "v1", "PersistentVolumeClaim", "persistentvolumeclaims", &["pvc"], &[Status]),
+    row(CORE, "v1", "PersistentVolume", "persistentvolumes", &["pv"], &[Cluster, Status]),
+    selectable(row(CORE, "v1", "Pod", "pods", &["po"], &[Status, All]), POD_FIELDS),
+    row(CORE, "v1", "PodTemplate", "podtemplates", &[], &[]),
+    selectable(row(CORE, "v1", "ReplicationController", "replicationcontrollers", &["rc"], &[Status, All, Scale]), &["status.replicas"]),
+    row(CORE, "v1", "ResourceQuota", "resourcequotas", &["quota"], &[Status]),
+    selectable(row(CORE, "v1", "Secret", "secrets", &[], &[]), &["type"]),
+    row(CORE, "v1", "ServiceAccount", "serviceaccounts", &["sa"], &[]),
+    selectable(row(CORE, "v1", "Service", "services", &["svc"], &[Status, All]), &["spec.clusterIP", "spec.type"]),
+    row("io.k8s.api.apps", "apps/v1", "ControllerRevision", "controllerrevisions", &[], &[]),
+    row("io.k8s.api.apps", "apps/v1", "DaemonSet", "daemonsets", &["ds"], &[Status, All]),
+    row("io.k8s.api.apps", "apps/v1", "Deployment", "deployments", &["deploy"], &[Status, All, Scale]),
+    row("io.k8s.api.apps", "apps/v1", "ReplicaSet", "replicasets", &["rs"], &[Status, All, Scale]),
+    row("io.k8s.api.apps", "apps/v1", "StatefulSet", "statefulsets", &["sts"], &[Status, All, Scale]),
+    row("io.k8s.api.batch", "batch/v1", "CronJob", "cronjobs", &["cj"], &[Status, All]),
+    selectable(row("io.k8s.api.batch", "batch/v1", "Job", "jobs", &[], &[Status, All]), &["status.successful"]),
+    row("io.k8s.api.policy", "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", &["pdb"], &[Status]),
+    row("io.k8s.api.coordination", "coordination.k8s.io/v1", "Lease", "leases", &[], &[]),
+    row(RBAC, "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", &[], &[Cluster]),
+    row(RBAC, "rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", &[], &[Cluster]),
+    row(RBAC, "rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings", &[], &[]),
+    row(RBAC, "rbac.authorization.k8s.io/v1", "Role", "roles", &[], &[]),
+    row(STORAGE, "storage.k8s.io/v1", "CSIDriver", "csidrivers", &[], &[Cluster]),
+    row(STORAGE, "storage.k8s.io/v1", "CSINode", "csinodes", &[], &[Cluster]),
+    row(STORAGE, "storage.k8s.io/v1", "CSIStorageCapacity", "csistoragecapacities", &[], &[]),
+    row(STORAGE, "storage.k8s.io/v1", "StorageClass", "storageclasses", &["sc"], &[Cluster]),
+    row(STORAGE, "storage.k8s.io/v1", "VolumeAttachment", "volumeattachments", &[], &[Cluster, Status]),
+    row(STORAGE, "storage.k8s.io/v1", "VolumeAttributesClass", "volumeattributesclasses", &["vac"], &[Cluster]),
+    row("io.k8s.api.autoscaling", "autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", &["hpa"], &[Status, All]),
+    row("io.k8s.api.autoscaling", "autoscaling/v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", &["hpa"], &[Status, All]),
+    row(EXTENSIONS, "apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", &["crd", "crds"], &[Cluster, Status, ApiExtensions]),
+    row(ADMISSION, "admissionregistration.k8s.io/v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", &[], &[Cluster, ApiExtensions]),
+    row(ADMISSION, "admissionregistration.k8s.io/v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", &[], &[Cluster, ApiExtensions]),
+    row(ADMISSION, "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", &[], &[Cluster, ApiExtensions]),
+    row(ADMISSION, "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", &[], &[Cluster, Status, ApiExtensions]),
+    row(ADMISSION, "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", &[], &[Cluster, ApiExtensions]),
+    row(ADMISSION, "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", &[], &[Cluster, ApiExtensions]),
+    row("io.k8s.api.discovery", "discovery.k8s.io/v1", "EndpointSlice", "endpointslices", &[], &[]),
+    selectable(row("io.k8s.api.events", "events.k8s.io/v1", "Event", "events", &["ev"], &[]), NEW_EVENT_FIELDS),
+    row("io.k8s.api.networking", "networking.k8s.io/v1", "IngressClass", "ingressclasses", &[], &[Cluster]),
+    row("io.k8s.api.networking", "networking.k8s.io/v1", "Ingress", "ingresses", &["ing"], &[Status]),
+    row("io.k8s.api.networking", "networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", &["netpol"], &[]),
+    row("io.k8s.api.scheduling", "scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", &["pc"], &[Cluster]),
+    row(AGGREGATOR, "apiregistration.k8s.io/v1", "APIService", "apiservices", &[], &[Cluster, Status, ApiExtensions]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Shape;
+
+    #[test]
+    fn the_shape_of_every_kind_is_known() {
+        for kind in builtin() {
+            assert!(matches!(&kind.schema.shape, Shape::Map(map) if map.fields.contains_key("metadata")), "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! What a value of a custom kind must be, and what the server says of one that is not: types, bounds, patterns, formats and
+//! the combinations of these. CEL rules are in [`cel`](super::cel).
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+use serde_json::{Value, json};
+
+use super::{
+    Scalar, Schema, Shape,
+    decode::join,
+    format,
+    read::{is_true, items, text, texts},
+};
+use crate::cause::{Cause, CauseKind};
+
+/// What a value must be beyond its shape.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs, reason = "the names are those of OpenAPI")]
+pub struct Validation {
+    /// `type`, which counts only within `allOf`, `anyOf`, `oneOf` and `not`.
+    pub type_name: Option<String>,
+    pub minimum: Option<f64>,
+    pub maximum: Option<f64>,
+    pub is_minimum_exclusive: bool,
+    pub is_maximum_exclusive: bool,
+    pub multiple_of: Option<f64>,
+    pub min_length: Option<usize>,
+    pub max_length: Option<usize>,
+    pub pattern: Option<Regex>,
+    pub min_items: Option<usize>,
+    pub max_items: Option<usize>,
+    pub min_properties: Option<usize>,
+    pub max_properties: Option<usize>,
+    /// `enum`; empty: anything.
+    pub values: Vec<Value>,
+    pub all_of: Vec<Validation>,
+    pub any_of: Vec<Validation>,
+    pub one_of: Vec<Validation>,
+    pub not: Option<Box<Validation>>,
+    /// What lies within, where the shape does not say it: within `allOf`, `anyOf`, `oneOf` and `not`.
+    pub within: Within,
+}
+
+/// What the parts of a value must be.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs, reason = "the names are those of OpenAPI")]
+pub struct Within {
+    pub required: Vec<String>,
+    pub fields: BTreeMap<String, Validation>,
+    pub others: Option<Box<Validation>>,
+    pub items: Option<Box<Validation>>,
+}
+
+impl Validation {
+    /// Reads what a schema says beyond its shape; `None`: nothing.
+    pub fn read(json: &Value) -> Option<Self> {
+        const KEYS: [&str; 16] = [
+            "minimum",
+            "maximum",
+            "multipleOf",
+            "minLength",
+            "maxLength",
+            "pattern",
+            "minItems",
+            "maxItems",
+            "minProperties",
+            "maxProperties",
+            "enum",
+            "allOf",
+            "anyOf",
+            "oneOf",
+            "not",
+            "exclusiveMinimum",
+        ];
+        let is_reference =
+            json.get("$ref").is_some() || items(json, "allOf").iter().any(|part| part.get("$ref").is_some());
+        let says_something = !is_reference && KEYS.iter().any(|key| json.get(*key).is_some());
+        says_something.then(|| Self::read_outer(json))
+    }
+
+    fn read_outer(json: &Value) -> Self {
+        let number = |key: &str| json.get(key).and_then(Value::as_f64);
+        let size = |key: &str| json.get(key).and_then(Value::as_u64).and_then(|size| usize::try_from(size).ok());
+        let parts = |key: &str| items(json, key).iter().map(Self::read_nested).collect();
+        Self {
+            type_name: None,
+            minimum: number("minimum"),
+            maximum: number("maximum"),
+            is_minimum_exclusive: is_true(json, "exclusiveMinimum"),
+            is_maximum_exclusive: is_true(json, "exclusiveMaximum"),
+            multiple_of: number("multipleOf"),
+            min_length: size("minLength"),
+            max_length: size("maxLength"),
+            pattern: text(json, "pattern").and_then(|pattern| Regex::new(&pattern).ok()),
+            min_items: size("minItems"),
+            max_items: size("maxItems"),
+            min_properties: size("minProperties"),
+            max_properties: size("maxProperties"),
+            values: items(json, "enum").to_vec(),
+            all_of: parts("allOf"),
+            any_of: parts("anyOf"),
+            one_of: parts("oneOf"),
+            not: json.get("not").map(|not| Box::new(Self::read_nested(not))),
+            within: Within::default(),
+        }
+    }
+
+    fn read_nested(json: &Value) -> Self {
+        let nested =
+            |key: &str| json.get(key).filter(|part| part.is_object()).map(|part| Box::new(Self::read_nested(part)));
+        let fields = json.get("properties").and_then(Value::as_object);
+        let fields =
+            fields.into_iter().flatten().map(|(name, field)| (name.clone(), Self::read_nested(field))).collect();
+        let within = Within {
+            required: texts(json, "required"),
+            fields,
+            others: nested("additionalProperties"),
+            items: nested("items"),
+        };
+        Self { type_name: text(json, "type"), within, ..Self::read_outer(json) }
+    }
+
+    /// What is wrong with a value at a path.
+    fn check(&self, value: &Value, path: &str) -> Vec<Cause> {
+        let mut causes = Vec::new();
+        if let Some(type_name) = &self.type_name
+            && !is_of_type(value, type_name)
+        {
+            causes.push(wrong_type(path, type_name, type_of(value)));
+        }
+        self.check_value(value, path, &mut causes);
+        let Within { required, fields, others, items } = &self.within;
+        match value {
+            Value::Object(object) => {
+                check_required(required, value, path, &mut causes);
+                for (key, value) in object {
+                    if let Some(field) = fields.get(key).or(others.as_deref()) {
+                        causes.extend(field.check(value, &join(path, key)));
+                    }
+                }
+            }
+            Value::Array(values) => {
+                for (index, value) in values.iter().enumerate() {
+                    causes.extend(items.iter().flat_map(|item| item.check(value, &format!("{path}[{index}]"))));
+                }
+            }
+            _ => {}
+        }
+        causes
+    }
+
+    fn check_value(&self, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+        self.check_combinations(value, path, causes);
+        match value {
+            Value::String(text) => causes.extend(self.check_text(text, path)),
+            Value::Number(number) => {
+                causes.extend(number.as_f64().and_then(|number| self.check_number(value, number, path)))
+            }
+            Value::Array(items) => causes.extend(self.check_length(items.len(), path)),
+            Value::Object(fields) => causes.extend(self.check_size(fields.len(), path)),
+            Value::Null | Value::Bool(_) => {}
+        }
+        if !self.values.is_empty() && !self.values.contains(value) {
+            let values: Vec<String> = self.values.iter().map(|value| format!("{:?}", plain(value))).collect();
+            let detail = format!("supported values: {}", values.join(", "));
+            causes.push(Cause::new(CauseKind::NotSupported, path, value.clone(), detail));
+        }
+    }
+
+    fn check_combinations(&self, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+        let whole = |detail: String| Cause::new(CauseKind::Invalid, "", json!(""), detail);
+        if !self.any_of.is_empty() {
+            let results: Vec<_> = self.any_of.iter().map(|part| part.check(value, path)).collect();
+            if results.iter().all(|causes| !causes.is_empty()) {
+                causes.push(whole(format!("\"{path}\" must validate at least one schema (anyOf)")));
+                causes.extend(results.into_iter().next().unwrap_or_default());
+            }
+        }
+        if !self.one_of.is_empty() {
+            let results: Vec<_> = self.one_of.iter().map(|part| part.check(value, path)).collect();
+            let found = match results.iter().filter(|causes| causes.is_empty()).count() {
+                0 => Some("Found none valid".to_owned()),
+                1 => None,
+                count => Some(format!("Found {count} valid alternatives")),
+            };
+            if let Some(found) = found {
+                causes.push(whole(format!("\"{path}\" must validate one and only one schema (oneOf). {found}")));
+                causes.extend(results.into_iter().next().unwrap_or_default());
+            }
+        }
+        let of_all: Vec<Cause> = self.all_of.iter().flat_map(|part| part.check(value, path)).collect();
+        if !of_all.is_empty() {
+            causes.extend(of_all);
+            causes.push(whole(format!("\"{path}\" must validate all the schemas (allOf)")));
+        }
+        if self.not.as_ref().is_some_and(|not| not.check(value, path).is_empty()) {
+            causes.push(whole(format!("\"{path}\" must not validate the schema (not)")));
+        }
+    }
+
+    fn check_text(&self, text: &str, path: &str) -> Option<Cause> {
+        let length = text.chars().count();
+        if let Some(max) = self.max_length.filter(|max| length > *max) {
+            return Some(Cause {
+                kind: CauseKind::TooLong,
+                field: path.to_owned(),
+                value: None,
+                detail: format!("may not be more than {max} bytes"),
+            });
+        }
+        let wrong = |detail: String| Some(Cause::new(CauseKind::Invalid, path, json!(text), detail));
+        if let Some(min) = self.min_length.filter(|min| length < *min) {
+            return wrong(format!("{path} in body should be at least {min} chars long"));
+        }
+        match &self.pattern {
+            Some(pattern) if !pattern.is_match(text) => wrong(format!("{path} in body should match '{pattern}'")),
+            _ => None,
+        }
+    }
+
+    fn check_number(&self, value: &Value, number: f64, path: &str) -> Option<Cause> {
+        let wrong = |detail: String| Some(Cause::new(CauseKind::Invalid, path, value.clone(), detail));
+        if let Some(factor) = self.multiple_of.filter(|factor| (number / factor).fract() != 0.0) {
+            return wrong(format!("{path} in body should be a multiple of {factor}"));
+        }
+        let above = |max: &f64| number > *max || (self.is_maximum_exclusive && number == *max);
+        if let Some(max) = self.maximum.filter(above) {
+            let or_equal = if self.is_maximum_exclusive { "" } else { " or equal to" };
+            return wrong(format!("{path} in body should be less than{or_equal} {max}"));
+        }
+        let below = |min: &f64| number < *min || (self.is_minimum_exclusive && number == *min);
+        if let Some(min) = self.minimum.filter(below) {
+            let or_equal = if self.is_minimum_exclusive { "" } else { " or equal to" };
+            return wrong(format!("{path} in body should be greater than{or_equal} {min}"));
+        }
+        None
+    }
+
+    fn check_length(&self, length: usize, path: &str) -> Option<Cause> {
+        check_count(length, (self.min_items, "items"), self.max_items, path)
+    }
+
+    fn check_size(&self, size: usize, path: &str) -> Option<Cause> {
+        check_count(size, (self.min_properties, "properties"), self.max_properties, path)
+    }
+}
+
+/// What is wrong with a value of a custom kind by its schema, CEL rules aside. Where it is the same as before, nothing is.
+pub fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &str) -> Vec<Cause> {
+    if value.is_null() && schema.is_nullable {
+        return Vec::new();
+    }
+    let mut causes = Vec::new();
+    check_type(schema, value, path, &mut causes);
+    if let Some(validation) = &schema.validation {
+        validation.check_value(value, path, &mut causes);
+    }
+    match (&schema.shape, value) {
+        (Shape::Map(map), Value::Object(object)) => {
+            check_required(&map.required, value, path, &mut causes);
+            for (key, value) in object {
+                if let Some(field) = map.fields.get(key).or(map.others.as_ref()) {
+                    let old = old.and_then(|old| old.get(key));
+                    causes.extend(check(field, value, old, &join(path, key)));
+                }
+            }
+        }
+        (Shape::List(list), Value::Array(items)) => {
+            for (index, item) in items.iter().enumerate() {
+                let old = old.and_then(|old| super::correlate(list, item, old));
+                causes.extend(check(&list.items, item, old, &format!("{path}[{index}]")));
+            }
+        }
+        _ => {}
+    }
+    if !causes.is_empty() && old == Some(value) {
+        causes.clear();
+    }
+    causes
+}
+
+fn check_type(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+    let Some(type_name) = type_name(&schema.shape) else { return };
+    let format = schema.format.as_deref();
+    let is_right = match &schema.shape {
+        Shape::Scalar(Scalar::IntOrString) => value.is_string() || is_of_type(value, "integer"),
+        _ => is_of_type(value, type_name),
+    };
+    let is_sized = matches!(format, Some("int32" | "int64")) && type_name == "integer";
+    if !is_right {
+        let is_fraction = is_sized && value.is_number();
+        let (expected, given) =
+            if is_fraction { (format.unwrap_or_default(), "float64") } else { (type_name, type_of(value)) };
+        causes.push(wrong_type(path, expected, given));
+    }
+    if is_sized && value.is_number() && !format::fits(value, format.unwrap_or_default()) {
+        let detail =
+            format!("Checked value must be of type integer with format {} in {path}", format.unwrap_or_default());
+        causes.push(Cause::new(CauseKind::Invalid, "", json!(""), detail));
+    }
+    if let (Value::String(text), Some(format)) = (value, format)
+        && type_name == "string"
+        && !format::is_valid(format, text)
+    {
+        let detail = format!("{path} in body must be of type {format}: {text:?}");
+        causes.push(Cause::new(CauseKind::TypeInvalid, path, value.clone(), detail));
+    }
+}
+
+fn check_required(required: &[String], value: &Value, path: &str, causes: &mut Vec<Cause>) {
+    let missing = required.iter().filter(|key| value.get(key.as_str()).is_none());
+    causes.extend(missing.map(|key| Cause::required(join(path, key), "")));
+}
+
+fn check_count(count: usize, min: (Option<usize>, &str), max: Option<usize>, path: &str) -> Option<Cause> {
+    let (min, unit) = min;
+    if let Some(min) = min.filter(|min| count < *min) {
+        let detail = format!("{path} in body should have at least {min} {unit}");
+        return Some(Cause::new(CauseKind::Invalid, path, json!(count), detail));
+    }
+    let max = max.filter(|max| count > *max)?;
+    Some(Cause::new(CauseKind::TooMany, path, json!(count), format!("must have at most {max} items")))
+}
+
+fn wrong_type(path: &str, expected: &str, given: &str) -> Cause {
+    let subject = if path.is_empty() { String::new() } else { format!("{path} ") };
+    let detail = format!("{subject}in body must be of type {expected}: {given:?}");
+    Cause::new(CauseKind::TypeInvalid, path, json!(given), detail)
+}
+
+fn is_of_type(value: &Value, type_name: &str) -> bool {
+    match type_name {
+        "integer" => value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        "number" => value.is_number(),
+        _ => type_of(value) == type_name,
+    }
+}
+
+fn type_name(shape: &Shape) -> Option<&'static str> {
+    Some(match shape {
+        Shape::Any => return None,
+        Shape::Map(_) => "object",
+        Shape::List(_) => "array",
+        Shape::Scalar(Scalar::String | Scalar::Quantity) => "string",
+        Shape::Scalar(Scalar::Integer) => "integer",
+        Shape::Scalar(Scalar::Number) => "number",
+        Shape::Scalar(Scalar::Boolean) => "boolean",
+        Shape::Scalar(Scalar::IntOrString) => "integer,string",
+    })
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// A value without quotes round a text.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,229 @@
+//! What the server makes of an object that is sent to it, before it looks at what the object asks for: of built-in kinds
+//! the one form that it stores, of custom kinds the same without the fields that it does not know.
+
+use serde_json::{Map as JsonMap, Value};
+
+use super::{List, Map, Scalar, Schema, Shape, Zero, quantity::Quantity};
+
+/// Where a value lies.
+#[derive(Clone, Debug, Default)]
+struct Place<'a> {
+    /// As in `spec.containers[0].name`.
+    path: String,
+    /// As in `spec.containers.name`.
+    fields: String,
+    /// The Go type that has the innermost field, as in `Container`.
+    owner: &'a str,
+}
+
+/// Brings an object of a built-in kind into the form that the server stores: unknown fields go, zero values go or come,
+/// quantities and times are rewritten. Gives the paths of the unknown fields; or why it is not an object of that kind, in
+/// the words of the server.
+pub fn normalise(schema: &Schema, object: &mut Value) -> Result<Vec<String>, String> {
+    let mut unknown = Vec::new();
+    normalise_value(schema, object, &Place::default(), &mut unknown)?;
+    Ok(unknown)
+}
+
+fn normalise_value(
+    schema: &Schema,
+    value: &mut Value,
+    at: &Place<'_>,
+    unknown: &mut Vec<String>,
+) -> Result<(), String> {
+    match &schema.shape {
+        Shape::Any => Ok(()),
+        Shape::Scalar(scalar) => normalise_scalar(*scalar, schema, value, at),
+        Shape::List(list) => normalise_list(list, value, at, unknown),
+        Shape::Map(map) => normalise_map(schema, map, value, at, unknown),
+    }
+}
+
+fn normalise_map(
+    schema: &Schema,
+    map: &Map,
+    value: &mut Value,
+    at: &Place<'_>,
+    unknown: &mut Vec<String>,
+) -> Result<(), String> {
+    let Value::Object(object) = value else { return Err(mismatch(value, &go_type(schema), at)) };
+    if let Some(others) = &map.others {
+        for (key, value) in object.iter_mut() {
+            if value.is_null() {
+                *value = zero(others);
+            }
+            let place = Place { path: join(&at.path, key), ..at.clone() };
+            normalise_value(others, value, &place, unknown)?;
+        }
+        return Ok(());
+    }
+    object.retain(|key, _| {
+        let is_known = map.fields.contains_key(key);
+        if !is_known {
+            unknown.push(join(&at.path, key));
+        }
+        is_known
+    });
+    let owner = schema.name.as_deref().map_or(at.owner, short_name);
+    for (key, field) in &map.fields {
+        let place = Place { path: join(&at.path, key), fields: join(&at.fields, key), owner };
+        normalise_field(key, field, object, &place, unknown)?;
+    }
+    Ok(())
+}
+
+fn normalise_field(
+    key: &str,
+    field: &Schema,
+    object: &mut JsonMap<String, Value>,
+    at: &Place<'_>,
+    unknown: &mut Vec<String>,
+) -> Result<(), String> {
+    if object.get(key).is_some_and(Value::is_null) {
+        object.remove(key);
+    }
+    if let (None, Zero::Written(zero)) = (object.get(key), &field.zero) {
+        object.insert(key.to_owned(), zero.clone());
+    }
+    let Some(value) = object.get_mut(key) else { return Ok(()) };
+    if value.is_null() {
+        return Ok(());
+    }
+    normalise_value(field, value, at, unknown)?;
+    match &field.zero {
+        Zero::Dropped if is_zero(value) => {
+            object.remove(key);
+        }
+        // A list that is empty is stored as none.
+        Zero::Written(Value::Null) if value.as_array().is_some_and(Vec::is_empty) => *value = Value::Null,
+        Zero::Kept | Zero::Dropped | Zero::Written(_) => {}
+    }
+    Ok(())
+}
+
+fn normalise_list(list: &List, value: &mut Value, at: &Place<'_>, unknown: &mut Vec<String>) -> Result<(), String> {
+    let Value::Array(items) = value else {
+        return Err(mismatch(value, &format!("[]{}", go_type(&list.items)), at));
+    };
+    for (index, item) in items.iter_mut().enumerate() {
+        if item.is_null() {
+            *item = zero(&list.items);
+        }
+        let place = Place { path: format!("{}[{index}]", at.path), ..at.clone() };
+        normalise_value(&list.items, item, &place, unknown)?;
+    }
+    Ok(())
+}
+
+fn normalise_scalar(scalar: Scalar, schema: &Schema, value: &mut Value, at: &Place<'_>) -> Result<(), String> {
+    let is_right = match scalar {
+        Scalar::String => value.is_string(),
+        Scalar::Boolean => value.is_boolean(),
+        Scalar::Number => value.is_number(),
+        Scalar::Integer => is_integer(value, schema.format.as_deref() == Some("int64")),
+        Scalar::IntOrString => value.is_string() || is_integer(value, false),
+        Scalar::Quantity => return normalise_quantity(value),
+    };
+    match (is_right, value, schema.format.as_deref()) {
+        (false, value, _) => Err(mismatch(value, &go_type(schema), at)),
+        (true, Value::String(text), Some("date-time")) => normalise_time(text, 0),
+        (true, Value::String(text), Some("micro-time")) => normalise_time(text, 6),
+        (true, ..) => Ok(()),
+    }
+}
+
+fn normalise_quantity(value: &mut Value) -> Result<(), String> {
+    let text = match &*value {
+        Value::String(text) => text.trim().to_owned(),
+        other => other.to_string(),
+    };
+    let wrong = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+    let quantity = Quantity::parse(&text).ok_or(wrong)?;
+    *value = Value::String(quantity.to_string());
+    Ok(())
+}
+
+/// Rewrites a time in UTC, with so many digits of the second's parts.
+fn normalise_time(text: &mut String, digits: u8) -> Result<(), String> {
+    let layout = if digits == 0 { "2006-01-02T15:04:05Z07:00" } else { "2006-01-02T15:04:05.000000Z07:00" };
+    let wrong = |_| format!("parsing time \"{text}\" as \"{layout}\": cannot parse \"{text}\" as \"2006\"");
+    let time: jiff::Timestamp = text.parse().map_err(wrong)?;
+    *text = match digits {
+        0 => time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        _ => time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string(),
+    };
+    Ok(())
+}
+
+fn is_integer(value: &Value, is_wide: bool) -> bool {
+    value.as_i64().is_some_and(|number| is_wide || i32::try_from(number).is_ok())
+}
+
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(value) => !value,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+    }
+}
+
+/// What Go makes of a `null` among the items of a list or the values of a map.
+fn zero(schema: &Schema) -> Value {
+    match schema.shape {
+        Shape::Scalar(Scalar::String) => Value::from(""),
+        Shape::Scalar(Scalar::Boolean) => Value::from(false),
+        Shape::Scalar(Scalar::Integer | Scalar::Number | Scalar::IntOrString) => Value::from(0),
+        Shape::Scalar(Scalar::Quantity) => Value::from("0"),
+        Shape::Map(_) => Value::Object(JsonMap::new()),
+        Shape::List(_) => Value::Array(Vec::new()),
+        Shape::Any => Value::Null,
+    }
+}
+
+/// The complaint of Go's decoder.
+fn mismatch(value: &Value, go_type: &str, at: &Place<'_>) -> String {
+    let given = match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(_) => "bool".to_owned(),
+        Value::Number(number) if go_type.starts_with("int") => format!("number {number}"),
+        Value::Number(_) => "number".to_owned(),
+        Value::String(_) => "string".to_owned(),
+        Value::Array(_) => "array".to_owned(),
+        Value::Object(_) => "object".to_owned(),
+    };
+    let field = match at.fields.as_str() {
+        "" => "Go value".to_owned(),
+        fields => format!("Go struct field {}.{fields}", at.owner),
+    };
+    format!("json: cannot unmarshal {given} into {field} of type {go_type}")
+}
+
+fn go_type(schema: &Schema) -> String {
+    match (&schema.shape, schema.name.as_deref()) {
+        (Shape::Scalar(Scalar::IntOrString), _) => "int32".to_owned(),
+        (_, Some(name)) => name.rsplit_once('.').map_or(name.to_owned(), |(rest, short)| {
+            format!("{}.{short}", rest.rsplit('.').next().unwrap_or_default())
+        }),
+        (Shape::Scalar(Scalar::String), _) => "string".to_owned(),
+        (Shape::Scalar(Scalar::Boolean), _) => "bool".to_owned(),
+        (Shape::Scalar(Scalar::Number), _) => "float64".to_owned(),
+        (Shape::Scalar(_), _) => schema.format.clone().unwrap_or_else(|| "int64".to_owned()),
+        (Shape::List(list), _) => format!("[]{}", go_type(&list.items)),
+        (Shape::Map(map), _) => {
+            let others = map.others.as_deref().map(go_type);
+            format!("map[string]{}", others.unwrap_or_else(|| "interface {}".to_owned()))
+        }
+        (Shape::Any, _) => "interface {}".to_owned(),
+    }
+}
+
+fn short_name(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+pub(super) fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}

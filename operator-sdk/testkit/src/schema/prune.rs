@@ -1,0 +1,173 @@
+//! What the server does to an object of a custom kind before it validates it: fields that the schema does not name go,
+//! and so does `null` where it is no value; defaults come.
+
+use serde_json::{Map as JsonMap, Value, json};
+
+use super::{List, ListType, Schema, Shape, decode::join};
+use crate::cause::{Cause, CauseKind};
+
+/// What every object has, whatever its schema says.
+const OF_OBJECTS: [&str; 3] = ["apiVersion", "kind", "metadata"];
+
+/// Takes away what the schema does not name; gives the paths of it. `is_root`: the value is a whole object.
+pub fn prune(schema: &Schema, value: &mut Value, is_root: bool) -> Vec<String> {
+    let mut unknown = Vec::new();
+    prune_value(schema, value, is_root, "", &mut unknown);
+    unknown
+}
+
+fn prune_value(schema: &Schema, value: &mut Value, is_root: bool, path: &str, unknown: &mut Vec<String>) {
+    let is_object = is_root || schema.is_embedded_resource;
+    match (&schema.shape, value) {
+        (Shape::Map(map), Value::Object(object)) => {
+            object.retain(|key, value| {
+                let path = join(path, key);
+                if is_object && OF_OBJECTS.contains(&key.as_str()) {
+                    return true;
+                }
+                match map.fields.get(key).or(map.others.as_ref()) {
+                    Some(field) => prune_value(field, value, false, &path, unknown),
+                    None if schema.keeps_unknown_fields => {}
+                    None => {
+                        unknown.push(path);
+                        return false;
+                    }
+                }
+                true
+            });
+        }
+        (Shape::List(list), Value::Array(items)) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                prune_value(&list.items, item, false, &format!("{path}[{index}]"), unknown);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Sets what is not given and has a default, and takes away `null` where it is no value.
+pub fn apply_defaults(schema: &Schema, value: &mut Value) {
+    match (&schema.shape, value) {
+        (Shape::Map(map), Value::Object(object)) => {
+            for (key, field) in &map.fields {
+                let is_missing = object.get(key).is_none_or(|value| value.is_null() && !field.is_nullable);
+                if is_missing && let Some(default) = &field.default {
+                    object.insert(key.clone(), default.clone());
+                }
+            }
+            remove_nulls(map, object);
+            for (key, value) in object {
+                if let Some(field) = map.fields.get(key).or(map.others.as_ref()) {
+                    apply_defaults(field, value);
+                }
+            }
+        }
+        (Shape::List(list), Value::Array(items)) => {
+            for item in items {
+                if item.is_null()
+                    && !list.items.is_nullable
+                    && let Some(default) = &list.items.default
+                {
+                    *item = default.clone();
+                }
+                apply_defaults(&list.items, item);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn remove_nulls(map: &super::Map, object: &mut JsonMap<String, Value>) {
+    object.retain(|key, value| {
+        if !value.is_null() {
+            return true;
+        }
+        let field = map.fields.get(key).or(map.others.as_ref());
+        if let Some(default) = field.and_then(|field| field.default.clone()).filter(|_| !is_nullable(field)) {
+            *value = default;
+        }
+        field.is_none() || is_nullable(field) || !value.is_null()
+    });
+}
+
+fn is_nullable(field: Option<&std::sync::Arc<Schema>>) -> bool {
+    field.is_some_and(|field| field.is_nullable)
+}
+
+/// What is wrong with lists whose items must differ, and with objects within the object that lack what every object has.
+pub fn check_lists(schema: &Schema, value: &Value, path: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    match (&schema.shape, value) {
+        (Shape::Map(map), Value::Object(object)) => {
+            for (key, value) in object {
+                if let Some(field) = map.fields.get(key).or(map.others.as_ref()) {
+                    causes.extend(check_lists(field, value, &join(path, key)));
+                }
+            }
+        }
+        (Shape::List(list), Value::Array(items)) => {
+            causes.extend(check_list(list, items, path));
+            for (index, item) in items.iter().enumerate() {
+                causes.extend(check_lists(&list.items, item, &format!("{path}[{index}]")));
+            }
+        }
+        _ => {}
+    }
+    causes
+}
+
+fn check_list(list: &List, items: &[Value], path: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let identity = |item: &Value| match &list.list_type {
+        ListType::Atomic => None,
+        ListType::Set => Some(item.clone()),
+        ListType::Map(keys) => {
+            let keys = keys.iter().filter_map(|key| Some((key.clone(), item.get(key)?.clone())));
+            Some(Value::Object(keys.collect()))
+        }
+    };
+    let mut seen: Vec<Value> = Vec::new();
+    let mut told: Vec<Value> = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let at = format!("{path}[{index}]");
+        if matches!(list.list_type, ListType::Map(_)) && !item.is_object() {
+            let detail = "must be an object for an array of list-type map";
+            causes.push(Cause::new(CauseKind::Invalid, at, item.clone(), detail));
+            continue;
+        }
+        let Some(identity) = identity(item) else { continue };
+        if seen.contains(&identity) && !told.contains(&identity) {
+            told.push(identity.clone());
+            causes.push(Cause::new(CauseKind::Duplicate, at, identity, ""));
+        } else {
+            seen.push(identity);
+        }
+    }
+    causes
+}
+
+/// What is wrong with whole objects within an object.
+pub fn check_embedded(schema: &Schema, value: &Value, path: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    match (&schema.shape, value) {
+        (Shape::Map(map), Value::Object(object)) => {
+            if schema.is_embedded_resource {
+                let missing =
+                    ["apiVersion", "kind"].into_iter().filter(|key| object.get(*key).is_none_or(|it| *it == json!("")));
+                causes.extend(missing.map(|key| Cause::required(join(path, key), "")));
+            }
+            for (key, value) in object {
+                if let Some(field) = map.fields.get(key).or(map.others.as_ref()) {
+                    causes.extend(check_embedded(field, value, &join(path, key)));
+                }
+            }
+        }
+        (Shape::List(list), Value::Array(items)) => {
+            for (index, item) in items.iter().enumerate() {
+                causes.extend(check_embedded(&list.items, item, &format!("{path}[{index}]")));
+            }
+        }
+        _ => {}
+    }
+    causes
+}
