@@ -71,6 +71,8 @@ pub enum Effect {
     CrashBefore(Outage),
     /// The request is carried out, and the process dies without hearing of it.
     CrashAfter(Outage),
+    /// The process is asked to end in good order, and is started again.
+    Stop,
     /// The answer to a request gets lost.
     Lost(Loss),
     /// The server refuses a request.

@@ -258,6 +258,10 @@ fn refuse(refusal: &Refusal) -> Reply {
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": code,
     });
+    if message.starts_with("Too large resource version") {
+        let cause = serde_json::json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"});
+        status["details"] = serde_json::json!({"causes": [cause]});
+    }
     let mut headers = Vec::new();
     if *retry_after_seconds > 0 {
         status["details"] = serde_json::json!({"retryAfterSeconds": retry_after_seconds});
