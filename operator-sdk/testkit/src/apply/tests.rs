@@ -244,8 +244,9 @@ fn the_eleventh_updater_makes_one_of_the_two_oldest() {
 
 #[test]
 fn empty_managed_fields_in_an_update_forget_all_owners_until_somebody_applies() {
-    for reset in [json!([]), json!([{}])] {
+    for (reset, is_custom) in [(json!([]), false), (json!([{}]), false), (json!([{}]), true)] {
         let mut object = Object::new();
+        object.resource.is_custom = is_custom;
         object.apply("one", json!({"spec": {"replicas": 1}}));
         object.update("two", json!({"metadata": {"managedFields": reset}, "spec": {"replicas": 1}}));
         assert_eq!(object.entries(), Vec::<Value>::new());
@@ -254,6 +255,14 @@ fn empty_managed_fields_in_an_update_forget_all_owners_until_somebody_applies() 
         let found = object.conflicts("three", json!({"spec": {"replicas": 3}}));
         assert_eq!(found, [r#"conflict with "before-first-apply" using example.com/v1 .spec.replicas"#]);
     }
+}
+
+#[test]
+fn an_empty_list_of_owners_says_nothing_of_a_custom_object() {
+    let mut object = Object::new();
+    object.apply("one", json!({"spec": {"replicas": 1}}));
+    object.update("two", json!({"metadata": {"managedFields": []}, "spec": {"replicas": 1}}));
+    assert_eq!(object.entries().len(), 1);
 }
 
 #[test]
