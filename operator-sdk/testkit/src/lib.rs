@@ -8,6 +8,7 @@ pub mod cause;
 pub mod definition;
 mod go_text;
 pub mod kinds;
+pub mod names;
 pub mod patch;
 pub mod resource;
 pub mod schema;
