@@ -100,6 +100,13 @@ impl Server {
         self.kinds.serve(resource);
     }
 
+    /// The kind of this API version, as it stands in objects.
+    pub fn resource(&self, api_version: &str, kind: &str) -> Option<&Resource> {
+        let mut all = self.kinds.all();
+        all.find(|served| served.api_version == api_version && served.resource.kind == kind)
+            .map(|served| &served.resource)
+    }
+
     /// What is stored.
     pub fn store(&self) -> &Store {
         &self.store
