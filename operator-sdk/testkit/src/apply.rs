@@ -32,6 +32,13 @@ mod skeleton;
 mod typed;
 mod validate;
 
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
 /// Owns what was there when the first applier came and nobody owned it.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 
@@ -115,7 +122,7 @@ pub fn apply(
 pub fn update(live: Option<&Value>, mut new: Value, resource: &Resource, writer: Writer<'_>, now: Timestamp) -> Value {
     let given =
         new.pointer_mut("/metadata").and_then(Value::as_object_mut).and_then(|meta| meta.remove("managedFields"));
-    let is_reset = given.as_ref().is_some_and(is_reset) && writer.subresource.is_empty();
+    let is_reset = given.as_ref().is_some_and(|given| is_reset(given, resource)) && writer.subresource.is_empty();
     let given = given.filter(|_| writer.subresource.is_empty()).and_then(|given| Managers::decode(&given));
     let mut managers = match given {
         _ if is_reset => Managers::default(),
@@ -237,10 +244,13 @@ fn never_owned() -> FieldSet {
     set
 }
 
-/// `[]` and `[{}]` ask that nothing be known of who owns what.
-fn is_reset(managed_fields: &Value) -> bool {
-    let entries = managed_fields.as_array().map(Vec::as_slice);
-    matches!(entries, Some([])) || matches!(entries, Some([Value::Object(entry)]) if entry.is_empty())
+/// `[{}]`, and of a built-in kind `[]`, ask that nothing be known of who owns what.
+fn is_reset(managed_fields: &Value, resource: &Resource) -> bool {
+    match managed_fields.as_array().map(Vec::as_slice) {
+        Some([]) => !resource.is_custom,
+        Some([Value::Object(entry)]) => entry.is_empty(),
+        _ => false,
+    }
 }
 
 fn without_managed_fields(object: &Value) -> Value {

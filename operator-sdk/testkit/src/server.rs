@@ -1,2 +1,323 @@
 //! The API server as a state machine: a request and the time in, an answer out; no clock, no runtime, no randomness of its
 //! own.
+
+mod access;
+mod create;
+mod decode;
+mod definition;
+mod delete;
+mod discovery;
+mod eviction;
+mod kinds;
+mod list;
+mod namespace;
+mod options;
+mod patch;
+mod route;
+mod scale;
+mod update;
+mod watching;
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+pub use self::access::Access;
+use self::{
+    access::Permissions,
+    kinds::Kinds,
+    namespace::is_namespace,
+    route::{Route, Target, Verb},
+    watching::Watch,
+};
+pub use crate::request::{Answer, Body, List, Reply, Request, User};
+use crate::{
+    failure::Failure,
+    object::Object,
+    random::Random,
+    request::READ_WAIT,
+    resource::Resource,
+    store::{Change, Collection, Commit, Key, Store, Write},
+    view::{View, ViewId},
+};
+
+/// How often history is compacted, and how much of it is kept.
+const COMPACTION_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Which watch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WatchId(u64);
+
+/// The API server. One thread at a time uses it.
+pub struct Server {
+    store: Store,
+    kinds: Kinds,
+    views: BTreeMap<ViewId, View>,
+    watches: BTreeMap<WatchId, Watch>,
+    next_watch: u64,
+    woken: Vec<WatchId>,
+    random: Random,
+    compaction: Compaction,
+    observer: Option<Observer>,
+    permissions: Permissions,
+}
+
+/// Called at every commit, with the store as it is then.
+pub type Observer = Box<dyn FnMut(&Store, &Commit) + Send>;
+
+/// When history was last compacted, and the revision at that time.
+#[derive(Debug, Default)]
+struct Compaction {
+    next: Option<Timestamp>,
+    revision: u64,
+}
+
+/// A request under way.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    now: Timestamp,
+    request: &'a Request,
+    target: &'a Target,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Server").field("revision", &self.store.revision()).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// A server with the built-in kinds and the namespaces that are always there. The seed decides uids and generated names.
+    pub fn new(seed: u64) -> Self {
+        let mut server = Self {
+            store: Store::default(),
+            kinds: Kinds::built_in(),
+            views: BTreeMap::from([(ViewId::default(), View::new(0))]),
+            watches: BTreeMap::new(),
+            next_watch: 1,
+            woken: Vec::new(),
+            random: Random::new(seed),
+            compaction: Compaction::default(),
+            observer: None,
+            permissions: Permissions::default(),
+        };
+        server.make_namespaces();
+        server
+    }
+
+    /// Serves one more kind.
+    pub fn serve(&mut self, resource: Resource) {
+        self.kinds.serve(resource);
+    }
+
+    /// The kind of this API version, as it stands in objects.
+    pub fn resource(&self, api_version: &str, kind: &str) -> Option<&Resource> {
+        let mut all = self.kinds.all();
+        all.find(|served| served.api_version == api_version && served.resource.kind == kind)
+            .map(|served| &served.resource)
+    }
+
+    /// What is stored.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Is told of every commit from now on.
+    pub fn observe(&mut self, observer: Observer) {
+        self.observer = Some(observer);
+    }
+
+    /// Answers a request. The same [`Request::received`] must be given when it is asked again after [`Answer::Wait`].
+    pub fn handle(&mut self, now: Timestamp, request: &Request) -> Answer {
+        self.compact(now);
+        self.advance(now);
+        let answer = self.answer(now, request).unwrap_or_else(|failure| Reply::from(failure).into());
+        self.advance(now);
+        answer
+    }
+
+    /// One more API server in front of the store.
+    pub fn add_view(&mut self) -> ViewId {
+        let id = ViewId(self.views.keys().next_back().map_or(0, |last| last.0 + 1));
+        self.views.insert(id, View::new(self.store.revision()));
+        id
+    }
+
+    /// What an API server has seen.
+    pub fn view(&self, id: ViewId) -> Option<&View> {
+        self.views.get(&id)
+    }
+
+    /// When a lagging API server sees something new; `None`: it has seen all, or is frozen.
+    pub fn view_due(&self, id: ViewId) -> Option<Timestamp> {
+        self.views.get(&id)?.next_due(&self.store)
+    }
+
+    /// From now on it sees nothing new.
+    pub fn freeze(&mut self, id: ViewId) {
+        self.change_view(id, |view| view.is_frozen = true);
+    }
+
+    /// From now on it sees all again.
+    pub fn thaw(&mut self, id: ViewId, now: Timestamp) {
+        self.change_view(id, |view| view.is_frozen = false);
+        self.advance(now);
+    }
+
+    /// It sees a commit so long after it is made.
+    pub fn set_lag(&mut self, id: ViewId, lag: Duration) {
+        self.change_view(id, |view| view.lag = lag);
+    }
+
+    /// A frozen one sees so much more.
+    pub fn advance_view(&mut self, id: ViewId, revision: u64) {
+        let revision = revision.min(self.store.revision());
+        self.change_view(id, |view| view.revision = view.revision.max(revision));
+        self.wake_watches(Some(id));
+    }
+
+    /// It forgets all its history, as when it starts anew: watches from the past are answered with 410.
+    pub fn forget_history(&mut self, id: ViewId) {
+        self.change_view(id, |view| view.forgotten = view.revision);
+    }
+
+    /// Whether it keeps the last 100 events of a kind whatever their age, as the real one does.
+    pub fn keep_last_events(&mut self, id: ViewId, keeps_last: bool) {
+        self.change_view(id, |view| view.keeps_last = keeps_last);
+    }
+
+    /// Lets the views see what they are to see by now.
+    pub fn advance(&mut self, now: Timestamp) {
+        let mut is_new = false;
+        for view in self.views.values_mut() {
+            is_new |= view.advance(&self.store, now);
+        }
+        if is_new {
+            self.wake_watches(None);
+        }
+    }
+
+    /// The watches that may have something to say since the last call.
+    pub fn take_woken(&mut self) -> Vec<WatchId> {
+        std::mem::take(&mut self.woken)
+    }
+
+    fn change_view(&mut self, id: ViewId, change: impl FnOnce(&mut View)) {
+        if let Some(view) = self.views.get_mut(&id) {
+            change(view);
+        }
+    }
+
+    fn compact(&mut self, now: Timestamp) {
+        if self.compaction.next.is_some_and(|next| now < next) {
+            return;
+        }
+        if self.compaction.next.is_some() {
+            let floor = self.views.values().map(|view| view.revision).min().unwrap_or(u64::MAX);
+            self.store.compact(self.compaction.revision, floor);
+        }
+        self.compaction = Compaction { next: Some(now + COMPACTION_INTERVAL), revision: self.store.revision() };
+    }
+
+    fn answer(&mut self, now: Timestamp, request: &Request) -> Result<Answer, Failure> {
+        match route::parse(&self.kinds, request)? {
+            Route::Object(target) => {
+                let call = Call { now, request, target: &target };
+                self.authorize(call)?;
+                self.dispatch(call)
+            }
+            Route::Other => self.answer_other(request).map(Answer::from),
+            Route::Unknown => Ok(discovery::not_found().into()),
+        }
+    }
+
+    fn dispatch(&mut self, call: Call<'_>) -> Result<Answer, Failure> {
+        let resource = &call.target.served.resource;
+        let is_pod = resource.group.is_empty() && resource.plural == "pods";
+        let subresource = call.target.subresource.as_str();
+        match (call.target.verb, subresource) {
+            (_, "status") if !resource.has_status => Err(Failure::no_such_path()),
+            (_, "scale") if resource.scale.is_none() => Err(Failure::no_such_path()),
+            (Verb::Get, "" | "status") => self.get(call),
+            (Verb::Get, "scale") => self.get_scale(call),
+            (Verb::List, "") => self.list(call),
+            (Verb::Watch, "") => self.watch(call),
+            (Verb::Create, "") => self.create(call).map(Answer::from),
+            (Verb::Create, "eviction") if is_pod => self.evict(call).map(Answer::from),
+            (Verb::Create, "binding") if is_pod => self.bind(call).map(Answer::from),
+            (Verb::Update, "" | "status") => self.update(call).map(Answer::from),
+            (Verb::Update, "scale") => self.write_scale(call, false).map(Answer::from),
+            (Verb::Update, "finalize") if is_namespace(resource) => self.finalize(call).map(Answer::from),
+            (Verb::Patch, "" | "status") => self.patch(call).map(Answer::from),
+            (Verb::Patch, "scale") => self.write_scale(call, true).map(Answer::from),
+            (Verb::Delete, "") => self.delete(call).map(Answer::from),
+            (Verb::DeleteCollection, "") if !is_namespace(resource) => self.delete_collection(call).map(Answer::from),
+            (_, "" | "status" | "scale") => Err(Failure::method_not_allowed()),
+            _ => Err(Failure::no_such_path()),
+        }
+    }
+
+    /// Waits for the view or gives up; `Ok(None)`: it has seen the revision.
+    fn wait_for_view(&self, call: Call<'_>, revision: u64) -> Result<Option<Answer>, Failure> {
+        let seen = self.view_revision(call.request.view);
+        if seen >= revision {
+            return Ok(None);
+        }
+        let until = call.request.received + READ_WAIT;
+        if call.now >= until {
+            return Err(Failure::too_large_revision(revision, seen));
+        }
+        Ok(Some(Answer::Wait { view: call.request.view, revision, until }))
+    }
+
+    fn view_revision(&self, id: ViewId) -> u64 {
+        self.views.get(&id).map_or_else(|| self.store.revision(), |view| view.revision)
+    }
+
+    /// The object as it is now, in the version of the request.
+    fn live(&self, target: &Target) -> Result<Arc<Object>, Failure> {
+        let found = self.store.get(&target.served.collection, &target.key());
+        let found = found.ok_or_else(|| Failure::not_found(&target.served.resource, &target.name))?;
+        Ok(target.served.present(found))
+    }
+
+    fn commit(&mut self, call: Call<'_>, key: Key, change: Change, object: Value) -> Arc<Commit> {
+        let collection = call.target.served.collection.clone();
+        self.commit_to(Write { time: call.now, collection, key, change, object, request: call.request.id })
+    }
+
+    fn commit_to(&mut self, write: Write) -> Arc<Commit> {
+        let commit = self.store.commit(write);
+        if let Some(observer) = &mut self.observer {
+            observer(&self.store, &commit);
+        }
+        self.follow_definitions(&commit);
+        commit
+    }
+
+    fn make_namespaces(&mut self) {
+        for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
+            let object = json!({
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {
+                    "name": name,
+                    "uid": self.random.uid(),
+                    "creationTimestamp": "2026-01-01T00:00:00Z",
+                    "labels": { "kubernetes.io/metadata.name": name },
+                },
+                "spec": { "finalizers": ["kubernetes"] },
+                "status": { "phase": "Active" },
+            });
+            self.commit_to(Write {
+                time: Timestamp::UNIX_EPOCH,
+                collection: Collection::new("", "namespaces"),
+                key: Key::new("", name),
+                change: Change::Created,
+                object,
+                request: 0,
+            });
+        }
+    }
+}

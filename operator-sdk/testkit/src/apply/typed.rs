@@ -33,7 +33,7 @@ impl<'a> Type<'a> {
     /// Of an unknown value, whatever it is: objects field by field, arrays as a whole.
     pub(super) fn form(self, value: &Value) -> Form<'a> {
         match (&self.schema.shape, value) {
-            (Shape::Scalar(scalar), _) => Form::Scalar(Some(*scalar)),
+            (Shape::Scalar(scalar), _) => Form::Scalar(self.is_known().then_some(*scalar)),
             (Shape::List(list), _) => Form::List(Some(list)),
             (Shape::Map(map), _) => Form::Map(Some(map)),
             (Shape::Any, Value::Array(_)) => Form::List(None),
@@ -66,6 +66,12 @@ impl<'a> Type<'a> {
             Shape::List(list) => self.below(&list.items),
             _ => self.below(&ANYTHING),
         }
+    }
+
+    /// Of text in a format of its own nothing is known, except of bytes.
+    fn is_known(self) -> bool {
+        !matches!(&self.schema.shape, Shape::Scalar(Scalar::String))
+            || self.schema.format.as_deref().is_none_or(|format| format == "byte")
     }
 
     /// Of what lies a step below.

@@ -1,7 +1,8 @@
 //! A case: a few requests, one after the other, into a namespace of its own.
 //!
 //! ```yaml
-//! definitions: []            # CustomResourceDefinitions that the cases of this file use
+//! definitions: [widgets]     # CustomResourceDefinitions that the cases of this file use: files of ../definitions, or
+//!                            # of the repository's crds/, or whole ones
 //! cases:
 //! - name: an update with an old resourceVersion is a conflict
 //!   items: [5]               # of simulator.md §5
@@ -30,7 +31,7 @@ pub struct File {
     /// The file's name without its ending.
     #[serde(skip)]
     pub name: String,
-    /// CustomResourceDefinitions that stand before the first case.
+    /// CustomResourceDefinitions that are there before the first case.
     #[serde(default)]
     pub definitions: Vec<Value>,
     /// The cases.
@@ -108,6 +109,17 @@ impl File {
         let text = std::fs::read_to_string(path).expect("a readable file");
         let mut file: Self =
             serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for definition in &mut file.definitions {
+            if let Value::String(name) = definition {
+                let path = if name.starts_with("crds/") {
+                    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../{name}.yaml"))
+                } else {
+                    path.with_file_name(format!("../definitions/{name}.yaml"))
+                };
+                let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                *definition = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            }
+        }
         file.name = path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
         file
     }

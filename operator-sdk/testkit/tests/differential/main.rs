@@ -7,6 +7,7 @@
 #![allow(unreachable_pub, reason = "a test has no public interface; `pub` says: for the other modules")]
 
 mod case;
+mod causes;
 mod compare;
 mod excuse;
 mod normal;

@@ -6,6 +6,7 @@
 //! - times near the case's own: `now`, or `now+30s`;
 //! - names made from `generateName`, addresses of Services, node ports, continue tokens, the namespace's name;
 //! - `managedFields`: by manager, as two that wrote within a second may stand either way;
+//! - the order of the causes of a refusal, and what is too long to read;
 //! - bookmarks, except the one that ends the initial events: they come when they come.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::run::{Answer, Observed};
+use crate::{
+    causes,
+    run::{Answer, Observed},
+};
+
+const UID_LENGTH: usize = 36;
+
+/// Of a longer text its beginning is kept, and how long it is.
+const LONGEST: usize = 4000;
 
 /// The answers and watches of a case, comparable.
 pub fn normalise(observed: &Observed) -> Value {
@@ -23,7 +32,7 @@ pub fn normalise(observed: &Observed) -> Value {
         (name.clone(), json!({ "events": events, "closed": watch.is_closed }))
     });
     raw.push(Value::Object(watches.collect()));
-    let mut names = Names { started: observed.started, ..Names::default() };
+    let mut names = Names { started: observed.started, bases: observed.bases.clone(), ..Names::default() };
     names.texts.push((observed.namespace.clone(), "NS".to_owned()));
     raw.iter().for_each(|value| names.gather(value, false));
     let mut normal: Vec<Value> = raw.iter().map(|value| names.rename(value, "", false)).collect();
@@ -40,7 +49,9 @@ fn answer(answer: &Answer) -> Value {
     if let Some(retry_after) = &answer.retry_after {
         fields.insert("retryAfter".into(), json!(retry_after));
     }
-    fields.insert("body".into(), answer.body.clone());
+    let mut body = answer.body.clone();
+    causes::sort(&mut body);
+    fields.insert("body".into(), body);
     Value::Object(fields)
 }
 
@@ -51,6 +62,7 @@ fn is_plain_bookmark(event: &Value) -> bool {
 #[derive(Default)]
 struct Names {
     started: Timestamp,
+    bases: Vec<String>,
     uids: BTreeMap<String, usize>,
     revisions: BTreeSet<u64>,
     texts: Vec<(String, String)>,
@@ -76,20 +88,29 @@ impl Names {
     }
 
     fn gather_metadata(&mut self, fields: &Map<String, Value>, is_floating: bool) {
+        if let Some(details) = fields.get("details") {
+            self.gather_generated(&details["name"]);
+        }
         let Some(metadata) = fields.get("metadata") else { return };
         if let (Some(revision), false) = (revision(&metadata["resourceVersion"]), is_floating) {
             self.revisions.insert(revision);
         }
-        if let (Some(base), Some(name)) = (metadata["generateName"].as_str(), metadata["name"].as_str())
-            && name.len() == base.len().min(58) + 5
-            && name.starts_with(&base[..name.len() - 5])
-        {
-            self.name(name, |count| format!("{}<random{count}>", &base[..name.len() - 5]));
-        }
+        self.gather_generated(&metadata["name"]);
         if let Some(address) = fields.get("spec").and_then(|spec| spec["clusterIP"].as_str())
             && address.contains('.')
         {
             self.name(address, |count| format!("<address{count}>"));
+        }
+    }
+
+    fn gather_generated(&mut self, name: &Value) {
+        let Some(name) = name.as_str() else { return };
+        let is_of = |base: &&String| {
+            let kept = base.len().min(58);
+            name.len() == kept + 5 && name.starts_with(&base[..kept])
+        };
+        if self.bases.iter().any(|base| is_of(&base)) {
+            self.name(name, |count| format!("{}<random{count}>", &name[..name.len() - 5]));
         }
     }
 
@@ -101,9 +122,11 @@ impl Names {
     }
 
     fn gather_uids(&mut self, text: &str) {
-        for (start, end) in uids(text) {
+        let ends = text.char_indices().map(|(at, _)| at);
+        let found: Vec<&str> = ends.filter_map(|at| text.get(at..at + UID_LENGTH).filter(|uid| is_uid(uid))).collect();
+        for uid in found {
             let next = self.uids.len() + 1;
-            self.uids.entry(text[start..end].to_owned()).or_insert(next);
+            self.uids.entry(uid.to_owned()).or_insert(next);
         }
     }
 
@@ -149,31 +172,42 @@ impl Names {
     }
 
     fn text(&self, text: &str) -> String {
-        if let Some(time) = self.time(text) {
-            return time;
-        }
         let mut renamed = String::new();
-        let mut rest = 0;
-        for (start, end) in uids(text) {
-            renamed.push_str(&text[rest..start]);
-            renamed.push_str(&format!("uid{}", self.uids.get(&text[start..end]).copied().unwrap_or(0)));
-            rest = end;
+        let mut at = 0;
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            let found = self.uid(rest).or_else(|| self.time(rest));
+            match (found, rest.chars().next()) {
+                (Some((length, name)), _) => {
+                    renamed.push_str(&name);
+                    at += length;
+                }
+                (None, Some(letter)) => {
+                    renamed.push(letter);
+                    at += letter.len_utf8();
+                }
+                (None, None) => break,
+            }
         }
-        renamed.push_str(&text[rest..]);
         let renamed = self.texts.iter().fold(renamed, |text, (from, to)| text.replace(from, to));
-        mask_revisions(&renamed)
+        shorten(mask_revisions(&renamed))
     }
 
-    /// Ten-second steps from the beginning of the case, so that its own few seconds do not show.
-    fn time(&self, text: &str) -> Option<String> {
-        if !(20..=27).contains(&text.len()) || !text.ends_with('Z') {
-            return None;
-        }
-        let time: Timestamp = text.parse().ok()?;
+    /// The uid that a text begins with.
+    fn uid(&self, text: &str) -> Option<(usize, String)> {
+        let uid = text.get(..UID_LENGTH).filter(|uid| is_uid(uid))?;
+        Some((UID_LENGTH, format!("uid{}", self.uids.get(uid).copied().unwrap_or(0))))
+    }
+
+    /// The time that a text begins with, in ten-second steps from the beginning of the case, so that its own few seconds
+    /// do not show.
+    fn time(&self, text: &str) -> Option<(usize, String)> {
+        let looks_like_one = text.as_bytes().first()?.is_ascii_digit() && text.as_bytes().get(10) == Some(&b'T');
+        let length = text.find('Z').filter(|length| looks_like_one && (19..=29).contains(length))? + 1;
+        let time: Timestamp = text[..length].parse().ok()?;
         let seconds = time.as_second() - self.started.as_second();
         match seconds {
-            -3600..10 => Some("now".to_owned()),
-            10..200_000 => Some(format!("now+{}s", seconds / 10 * 10)),
+            -3600..10 => Some((length, "now".to_owned())),
+            10..200_000 => Some((length, format!("now+{}s", seconds / 10 * 10))),
             _ => None,
         }
     }
@@ -190,9 +224,18 @@ fn revision(value: &Value) -> Option<u64> {
     value.as_str()?.parse().ok()
 }
 
+/// What is long is long to see what the server does with it; nobody reads it.
+fn shorten(text: String) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}… of {} bytes", &text[..end], text.len()),
+        None => text,
+    }
+}
+
 /// Messages that name revisions, as numbers.
 fn mask_revisions(text: &str) -> String {
-    const BEFORE: [&str; 6] = [
+    const BEFORE: [&str; 7] = [
+        "\"resourceVersion\":\"",
         "ResourceVersion in precondition: ",
         "ResourceVersion in object meta: ",
         "too old resource version: ",
@@ -200,7 +243,9 @@ fn mask_revisions(text: &str) -> String {
         "current: ",
         "(",
     ];
-    let is_about_revisions = text.to_lowercase().contains("resource version") || text.contains("ResourceVersion in");
+    let is_about_revisions = ["resource version", "resourceversion in", "\"resourceversion\""]
+        .iter()
+        .any(|words| text.to_lowercase().contains(words));
     if !is_about_revisions {
         return text.to_owned();
     }
@@ -216,25 +261,9 @@ fn sorted(fields: &Map<String, Value>) -> BTreeMap<&String, &Value> {
     fields.iter().collect()
 }
 
-/// Where uids stand in a text.
-fn uids(text: &str) -> Vec<(usize, usize)> {
-    const LENGTH: usize = 36;
-    let bytes = text.as_bytes();
-    let is_uid = |part: &[u8]| {
-        part.iter().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => *byte == b'-',
-            _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(byte),
-        })
-    };
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at + LENGTH <= bytes.len() {
-        if is_uid(&bytes[at..at + LENGTH]) {
-            found.push((at, at + LENGTH));
-            at += LENGTH;
-        } else {
-            at += 1;
-        }
-    }
-    found
+fn is_uid(text: &str) -> bool {
+    text.bytes().enumerate().all(|(at, byte)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+    })
 }

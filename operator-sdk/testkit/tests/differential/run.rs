@@ -29,6 +29,8 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(20);
 pub struct Observed {
     /// The namespace that the case had.
     pub namespace: String,
+    /// What names were to be generated from.
+    pub bases: Vec<String>,
     /// When the case began, by the server's clock.
     pub started: jiff::Timestamp,
     /// The answers, one a step.
@@ -93,6 +95,8 @@ pub async fn run(client: &Client, definitions: &[Value], case: &Case, namespace:
     };
     let started = run.make_namespace().await;
     let mut answers = Vec::new();
+    let bases = case.steps.iter().filter_map(|step| step.body.as_ref()?["metadata"]["generateName"].as_str());
+    let bases = bases.map(|base| run.known.fill(base)).collect();
     for (index, step) in case.steps.iter().enumerate() {
         let answer = run.step(step).await;
         let ids = [Some((index + 1).to_string()), step.id.clone()];
@@ -100,7 +104,7 @@ pub async fn run(client: &Client, definitions: &[Value], case: &Case, namespace:
         answers.push(answer);
     }
     let watches = run.finish_watches().await;
-    Observed { namespace: namespace.to_owned(), started, answers, watches }
+    Observed { namespace: namespace.to_owned(), bases, started, answers, watches }
 }
 
 struct Run<'a> {

@@ -1,0 +1,76 @@
+//! An object as the server keeps it: its value, and its bytes, made once for all who read them.
+
+use std::{
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
+
+use bytes::Bytes;
+use serde_json::Value;
+
+/// An object that does not change any more.
+#[derive(Debug, Default)]
+pub struct Object {
+    value: Value,
+    json: OnceLock<Bytes>,
+}
+
+impl Object {
+    /// Wraps a value.
+    pub fn new(value: Value) -> Arc<Self> {
+        Arc::new(Self { value, json: OnceLock::new() })
+    }
+
+    /// The object as JSON.
+    pub fn json(&self) -> &Bytes {
+        self.json.get_or_init(|| Bytes::from(self.value.to_string()))
+    }
+
+    /// The value.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// `metadata.name`, or nothing.
+    pub fn name(&self) -> &str {
+        self.metadata("name")
+    }
+
+    /// `metadata.namespace`, or nothing.
+    pub fn namespace(&self) -> &str {
+        self.metadata("namespace")
+    }
+
+    /// `metadata.uid`, or nothing.
+    pub fn uid(&self) -> &str {
+        self.metadata("uid")
+    }
+
+    /// `metadata.resourceVersion`, or nothing.
+    pub fn resource_version(&self) -> &str {
+        self.metadata("resourceVersion")
+    }
+
+    /// `metadata.resourceVersion` as the server's number.
+    pub fn revision(&self) -> u64 {
+        self.resource_version().parse().unwrap_or_default()
+    }
+
+    fn metadata(&self, field: &str) -> &str {
+        self.value["metadata"][field].as_str().unwrap_or_default()
+    }
+}
+
+impl Deref for Object {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        &self.value
+    }
+}
+
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}

@@ -1,0 +1,222 @@
+//! Update of an object or of its status.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{
+    Call, Reply, Server,
+    create::{has_generation, place, remove},
+    decode::{self, Decoded},
+    namespace::{has_finalizers, is_namespace},
+    options::WriteOptions,
+};
+use crate::{
+    apply::{self, Writer},
+    cause::{Cause, CauseKind},
+    failure::Failure,
+    metadata,
+    object::Object,
+    resource::{Part, Resource},
+    store::Change,
+};
+
+impl Server {
+    pub(super) fn update(&mut self, call: Call<'_>) -> Result<Reply, Failure> {
+        let options = WriteOptions::parse(call.request, "UpdateOptions")?;
+        let resource = &call.target.served.resource;
+        let Decoded { mut object, warnings } =
+            decode::object(call.request, &call.target.served, options.field_validation)?;
+        place(call, &mut object)?;
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        if name != call.target.name {
+            let asked = &call.target.name;
+            return Err(Failure::bad_request(if name.is_empty() {
+                "name must be provided".to_owned()
+            } else {
+                format!("the name of the object ({name}) does not match the name on the URL ({asked})")
+            }));
+        }
+        let live = match self.live(call.target) {
+            Err(_) if is_created_by_update(resource) && part(call) == Part::Main => {
+                let object = options.note_creation(call, object);
+                return self.insert(call, &options, object);
+            }
+            live => live?,
+        };
+        check_uid(call, &object, &live)?;
+        let manager = options.manager(call.request);
+        let writer = Writer { manager: &manager, subresource: &call.target.subresource };
+        let new = apply::update(Some(&live), object, resource, writer, call.now);
+        self.replace(call, &options, &live, new).map(|reply| decode::warn(reply, &warnings))
+    }
+
+    /// Puts a new state, decoded and with the owners of its fields, in the place of the live one: also for patches.
+    pub(super) fn replace(
+        &mut self,
+        call: Call<'_>,
+        options: &WriteOptions,
+        live: &Arc<Object>,
+        mut new: Value,
+    ) -> Result<Reply, Failure> {
+        let served = &call.target.served;
+        let (resource, part) = (&served.resource, part(call));
+        check_version(call, live, &mut new)?;
+        keep_system_metadata(&mut new, live);
+        keep_other_part(resource, &mut new, live, part);
+        resource.rules.prepare(&mut new, Some(live), part);
+        count_generation(resource, &mut new, live, part);
+        let mut causes = metadata::causes(resource, &new);
+        causes.extend(metadata::update_causes(&new, live));
+        causes.extend(resource.rules.validate(&new, Some(live), part));
+        if !causes.is_empty() {
+            return Err(Failure::invalid(resource, &call.target.name, &causes));
+        }
+        let new = apply::keep_times(live, new);
+        if is_last_finalizer_gone(&new, live) && !(is_namespace(resource) && has_finalizers(&new)) {
+            if !options.is_dry_run {
+                self.commit(call, call.target.key(), Change::Deleted, new.clone());
+            }
+            return Ok(Reply::object(200, Object::new(new)));
+        }
+        if new == *live.value() {
+            return Ok(Reply::object(200, served.present(live)));
+        }
+        if options.is_dry_run {
+            return Ok(Reply::object(200, Object::new(new)));
+        }
+        let commit = self.commit(call, call.target.key(), Change::Updated, new);
+        Ok(Reply::object(200, served.present(&commit.after)))
+    }
+}
+
+/// Which part of the object a request writes.
+pub(super) fn part(call: Call<'_>) -> Part {
+    if call.target.subresource == "status" { Part::Status } else { Part::Main }
+}
+
+fn check_uid(call: Call<'_>, object: &Value, live: &Object) -> Result<(), Failure> {
+    let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+    if uid.is_empty() || uid == live.uid() {
+        return Ok(());
+    }
+    let resource = &call.target.served.resource;
+    let group = if resource.group.is_empty() { String::new() } else { format!("{}/", resource.group) };
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: /registry/{group}{}/{}, ResourceVersion: 0, AdditionalErrorMsg: \
+         Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+        resource.plural,
+        call.target.key(),
+        live.uid()
+    );
+    Err(Failure::conflict(resource, &call.target.name, &why))
+}
+
+/// Refuses what was made from another state of the object.
+fn check_version(call: Call<'_>, live: &Object, new: &mut Value) -> Result<(), Failure> {
+    let resource = &call.target.served.resource;
+    let given = new["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+    let number = given.parse::<u64>().unwrap_or_default();
+    if number == 0 && !is_updated_unconditionally(resource) {
+        let cause =
+            Cause::new(CauseKind::Invalid, "metadata.resourceVersion", 0.into(), "must be specified for an update");
+        return Err(Failure::invalid_kind(&resource.group, &resource.plural, &call.target.name, &[cause]));
+    }
+    if number != 0 && number != live.revision() {
+        return Err(Failure::stale(resource, &call.target.name));
+    }
+    metadata::of(new).insert("resourceVersion".to_owned(), live.resource_version().into());
+    Ok(())
+}
+
+fn keep_system_metadata(new: &mut Value, live: &Object) {
+    let old = &live["metadata"];
+    let metadata = metadata::of(new);
+    let mut keep = |field: &str, is_forced: bool| {
+        let is_given = metadata.get(field).is_some_and(|value| !value.is_null() && value.as_str() != Some(""));
+        if is_given && !is_forced {
+            return;
+        }
+        match &old[field] {
+            Value::Null => metadata.remove(field),
+            value => metadata.insert(field.to_owned(), value.clone()),
+        };
+    };
+    keep("generation", true);
+    keep("creationTimestamp", true);
+    keep("selfLink", true);
+    keep("uid", false);
+    keep("deletionTimestamp", !old["deletionTimestamp"].is_null());
+    keep("deletionGracePeriodSeconds", false);
+}
+
+/// A write of one part leaves the other as it is.
+fn keep_other_part(resource: &Resource, new: &mut Value, live: &Object, part: Part) {
+    match part {
+        Part::Main if resource.has_status => match &live["status"] {
+            Value::Null => remove(new, "status"),
+            status => new["status"] = status.clone(),
+        },
+        Part::Main => {}
+        Part::Status => {
+            let status = new["status"].take();
+            let managed = new["metadata"]["managedFields"].take();
+            *new = live.value().clone();
+            match status {
+                Value::Null => remove(new, "status"),
+                status => new["status"] = status,
+            }
+            if !managed.is_null() {
+                new["metadata"]["managedFields"] = managed;
+            }
+        }
+    }
+}
+
+fn count_generation(resource: &Resource, new: &mut Value, live: &Object, part: Part) {
+    if part == Part::Status || !has_generation(resource) {
+        return;
+    }
+    let is_counted = |field: &str| match resource.is_custom {
+        true => !(field == "metadata" || field == "apiVersion" || field == "status" && resource.has_status),
+        false => !matches!(field, "metadata" | "apiVersion" | "kind" | "status"),
+    };
+    let counted = |object: &Value| -> Vec<(String, Value)> {
+        let fields = object.as_object().into_iter().flatten().filter(|(field, _)| is_counted(field));
+        fields.map(|(field, value)| (field.clone(), value.clone())).collect()
+    };
+    if counted(new) != counted(live) {
+        let generation = live["metadata"]["generation"].as_i64().unwrap_or_default();
+        new["metadata"]["generation"] = (generation + 1).into();
+    }
+}
+
+/// Whether the object was only waiting for this.
+fn is_last_finalizer_gone(new: &Value, live: &Object) -> bool {
+    let is_deleting = !live["metadata"]["deletionTimestamp"].is_null();
+    let grace = live["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or_default();
+    is_deleting && grace == 0 && metadata::finalizers(new).next().is_none()
+}
+
+/// Whether a PUT without resourceVersion is taken.
+fn is_updated_unconditionally(resource: &Resource) -> bool {
+    let is_strict = matches!(
+        (resource.group.as_str(), resource.plural.as_str()),
+        ("policy", "poddisruptionbudgets")
+            | ("storage.k8s.io", "csidrivers" | "csistoragecapacities" | "volumeattachments" | "csinodes")
+            | ("coordination.k8s.io" | "admissionregistration.k8s.io" | "apiextensions.k8s.io", _)
+            | ("apiregistration.k8s.io", _)
+    );
+    !resource.is_custom && !is_strict
+}
+
+/// Whether a PUT of an object that is not there creates it.
+fn is_created_by_update(resource: &Resource) -> bool {
+    matches!(
+        (resource.group.as_str(), resource.plural.as_str()),
+        ("", "events" | "endpoints" | "services" | "limitranges")
+            | ("events.k8s.io", "events")
+            | ("coordination.k8s.io", "leases")
+            | ("rbac.authorization.k8s.io" | "node.k8s.io", _)
+    )
+}
