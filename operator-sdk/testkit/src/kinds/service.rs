@@ -155,11 +155,10 @@ fn check(spec: &Value, findings: &mut Findings) {
     let is_headless = spec["clusterIP"] == "None";
     let ports = items(&spec["ports"]).count();
     match kind {
-        "ExternalName" => {
-            if spec["externalName"].as_str().unwrap_or_default().is_empty() {
-                findings.required("spec.externalName", "");
-            }
+        "ExternalName" if spec["externalName"].as_str().unwrap_or_default().is_empty() => {
+            findings.required("spec.externalName", "");
         }
+        "ExternalName" => {}
         _ if ports == 0 && !is_headless => findings.required("spec.ports", ""),
         "LoadBalancer" | "NodePort" if is_headless => {
             let detail = format!("may not be set to 'None' for {kind} services");

@@ -174,7 +174,7 @@ fn check_base64(text: &str) -> Result<(), String> {
     let letters = text.trim_end_matches('=');
     let place = letters.bytes().position(|byte| !is_letter(byte));
     match place {
-        None if text.len() % 4 == 0 && text.len() - letters.len() < 3 => Ok(()),
+        None if text.len().is_multiple_of(4) && text.len() - letters.len() < 3 => Ok(()),
         place => Err(format!("illegal base64 data at input byte {}", place.unwrap_or(text.len()))),
     }
 }
