@@ -3,7 +3,8 @@
 
 /// A message without what only Go could print.
 pub fn mask(text: &str) -> String {
-    let text = text.split_once("\n\u{a0}\u{a0}core.").or_else(|| text.split_once("\n  core.")).map_or(text, |(head, _)| head);
+    let text =
+        text.split_once("\n\u{a0}\u{a0}core.").or_else(|| text.split_once("\n  core.")).map_or(text, |(head, _)| head);
     let mut masked = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("value: {") {
