@@ -37,6 +37,8 @@ pub struct Details {
     pub causes: Vec<StatusCause>,
     /// When to try again.
     pub retry_after_seconds: u32,
+    /// Whether they are shown even if nothing is in them.
+    pub is_shown_empty: bool,
 }
 
 /// One thing that is wrong.
@@ -66,7 +68,7 @@ impl Failure {
 
     /// 404 of a path that is not served.
     pub fn no_such_path() -> Self {
-        Self::new(404, "NotFound", "the server could not find the requested resource")
+        Self::new(404, "NotFound", "the server could not find the requested resource").with_empty_details()
     }
 
     /// 409: there is one already.
@@ -171,6 +173,13 @@ impl Failure {
         self
     }
 
+    /// The same with `details`, even if there is nothing in them.
+    #[must_use]
+    pub fn with_empty_details(mut self) -> Self {
+        self.details.is_shown_empty = true;
+        self
+    }
+
     /// The same with a cause more.
     #[must_use]
     pub fn because(mut self, reason: &str, message: impl Into<String>, field: &str) -> Self {
@@ -213,7 +222,7 @@ impl Details {
         if self.retry_after_seconds > 0 {
             details.insert("retryAfterSeconds".to_owned(), self.retry_after_seconds.into());
         }
-        if details.is_empty() { Value::Null } else { Value::Object(details) }
+        if details.is_empty() && !self.is_shown_empty { Value::Null } else { Value::Object(details) }
     }
 }
 

@@ -99,6 +99,8 @@ pub struct List {
     pub continue_token: Option<String>,
     /// How many more there are, if the server knows.
     pub remaining: Option<usize>,
+    /// Whether the kind is a custom one: the real server then says `continue` even if there is nothing to go on with.
+    pub is_custom: bool,
     /// By key.
     pub items: Vec<Arc<Object>>,
 }
@@ -259,6 +261,9 @@ impl From<Reply> for Answer {
 impl List {
     fn metadata(&self) -> Value {
         let mut metadata = json!({ "resourceVersion": self.resource_version });
+        if self.is_custom {
+            metadata["continue"] = "".into();
+        }
         if let Some(token) = &self.continue_token {
             metadata["continue"] = token.as_str().into();
         }

@@ -139,16 +139,10 @@ fn parse_fields(resource: &Resource, text: &str) -> Result<Vec<FieldRequirement>
 }
 
 fn unknown_field(resource: &Resource, path: &str) -> String {
-    let (group, version) = (&resource.group, &resource.version);
-    let is_generic = resource.is_custom || resource.selectable_fields.is_empty();
-    if is_generic {
-        let kind = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
-        return format!(
-            "Unable to find \"{kind}, Resource={}\" that match label selector \"\", field selector \"{path}\": field label not supported: {path}",
-            resource.plural
-        );
+    if resource.is_custom || !resource.selectable_fields.is_empty() {
+        return format!("field label not supported: {path}");
     }
-    format!("field label not supported: {path}")
+    format!("{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
 }
 
 /// At commas that are not escaped.
@@ -262,12 +256,15 @@ fn check_label(requirement: &Requirement) -> Result<(), Failure> {
         _ => &[],
     };
     if let Some(problem) = crate::names::qualified_name_problems(&requirement.key).into_iter().next() {
-        return Err(Failure::bad_request(format!("key: Invalid value: {:?}: {problem}", requirement.key)));
+        return Err(Failure::bad_request(format!(
+            "unable to parse requirement: key: Invalid value: {:?}: {problem}",
+            requirement.key
+        )));
     }
     for (index, value) in values.iter().enumerate() {
         if let Some(problem) = crate::names::label_value_problems(value).into_iter().next() {
             return Err(Failure::bad_request(format!(
-                "values[{index}][{}]: Invalid value: {value:?}: {problem}",
+                "unable to parse requirement: values[{index}][{}]: Invalid value: {value:?}: {problem}",
                 requirement.key
             )));
         }

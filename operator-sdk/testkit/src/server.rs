@@ -1,14 +1,20 @@
 //! The API server as a state machine: a request and the time in, an answer out; no clock, no runtime, no randomness of its
 //! own.
 
+mod access;
 mod create;
 mod decode;
+mod definition;
 mod delete;
+mod discovery;
+mod eviction;
 mod kinds;
 mod list;
 mod namespace;
 mod options;
+mod patch;
 mod route;
+mod scale;
 mod update;
 mod watching;
 
@@ -17,8 +23,11 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+pub use self::access::Access;
 use self::{
+    access::Permissions,
     kinds::Kinds,
+    namespace::is_namespace,
     route::{Route, Target, Verb},
     watching::Watch,
 };
@@ -51,6 +60,7 @@ pub struct Server {
     random: Random,
     compaction: Compaction,
     observer: Option<Observer>,
+    permissions: Permissions,
 }
 
 /// Called at every commit, with the store as it is then.
@@ -90,6 +100,7 @@ impl Server {
             random: Random::new(seed),
             compaction: Compaction::default(),
             observer: None,
+            permissions: Permissions::default(),
         };
         server.make_namespaces();
         server
@@ -98,6 +109,13 @@ impl Server {
     /// Serves one more kind.
     pub fn serve(&mut self, resource: Resource) {
         self.kinds.serve(resource);
+    }
+
+    /// The kind of this API version, as it stands in objects.
+    pub fn resource(&self, api_version: &str, kind: &str) -> Option<&Resource> {
+        let mut all = self.kinds.all();
+        all.find(|served| served.api_version == api_version && served.resource.kind == kind)
+            .map(|served| &served.resource)
     }
 
     /// What is stored.
@@ -206,22 +224,37 @@ impl Server {
         match route::parse(&self.kinds, request)? {
             Route::Object(target) => {
                 let call = Call { now, request, target: &target };
+                self.authorize(call)?;
                 self.dispatch(call)
             }
-            Route::Other => Err(Failure::no_such_path()),
+            Route::Other => self.answer_other(request).map(Answer::from),
+            Route::Unknown => Ok(discovery::not_found().into()),
         }
     }
 
     fn dispatch(&mut self, call: Call<'_>) -> Result<Answer, Failure> {
-        match (call.target.verb, call.target.subresource.as_str()) {
+        let resource = &call.target.served.resource;
+        let is_pod = resource.group.is_empty() && resource.plural == "pods";
+        let subresource = call.target.subresource.as_str();
+        match (call.target.verb, subresource) {
+            (_, "status") if !resource.has_status => Err(Failure::no_such_path()),
+            (_, "scale") if resource.scale.is_none() => Err(Failure::no_such_path()),
             (Verb::Get, "" | "status") => self.get(call),
+            (Verb::Get, "scale") => self.get_scale(call),
             (Verb::List, "") => self.list(call),
             (Verb::Watch, "") => self.watch(call),
             (Verb::Create, "") => self.create(call).map(Answer::from),
+            (Verb::Create, "eviction") if is_pod => self.evict(call).map(Answer::from),
+            (Verb::Create, "binding") if is_pod => self.bind(call).map(Answer::from),
             (Verb::Update, "" | "status") => self.update(call).map(Answer::from),
+            (Verb::Update, "scale") => self.write_scale(call, false).map(Answer::from),
+            (Verb::Update, "finalize") if is_namespace(resource) => self.finalize(call).map(Answer::from),
+            (Verb::Patch, "" | "status") => self.patch(call).map(Answer::from),
+            (Verb::Patch, "scale") => self.write_scale(call, true).map(Answer::from),
             (Verb::Delete, "") => self.delete(call).map(Answer::from),
-            (Verb::DeleteCollection, "") => self.delete_collection(call).map(Answer::from),
-            _ => Err(Failure::method_not_allowed()),
+            (Verb::DeleteCollection, "") if !is_namespace(resource) => self.delete_collection(call).map(Answer::from),
+            (_, "" | "status" | "scale") => Err(Failure::method_not_allowed()),
+            _ => Err(Failure::no_such_path()),
         }
     }
 
@@ -242,9 +275,11 @@ impl Server {
         self.views.get(&id).map_or_else(|| self.store.revision(), |view| view.revision)
     }
 
+    /// The object as it is now, in the version of the request.
     fn live(&self, target: &Target) -> Result<Arc<Object>, Failure> {
         let found = self.store.get(&target.served.collection, &target.key());
-        found.cloned().ok_or_else(|| Failure::not_found(&target.served.resource, &target.name))
+        let found = found.ok_or_else(|| Failure::not_found(&target.served.resource, &target.name))?;
+        Ok(target.served.present(found))
     }
 
     fn commit(&mut self, call: Call<'_>, key: Key, change: Change, object: Value) -> Arc<Commit> {
@@ -257,6 +292,7 @@ impl Server {
         if let Some(observer) = &mut self.observer {
             observer(&self.store, &commit);
         }
+        self.follow_definitions(&commit);
         commit
     }
 

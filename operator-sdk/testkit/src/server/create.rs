@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Call, Reply, Server, decode, options::WriteOptions};
+use super::{Call, Reply, Server, decode, definition::is_terminating, options::WriteOptions};
 use crate::{
     failure::Failure,
     metadata,
@@ -22,11 +22,13 @@ impl Server {
             return Err(Failure::method_not_allowed());
         }
         let options = WriteOptions::parse(call.request, "CreateOptions")?;
-        let object = decode::object(call.request, &call.target.served)?;
-        self.insert(call, &options, object)
+        let served = &call.target.served;
+        let decoded = decode::object(call.request, served, options.field_validation)?;
+        let object = options.note_creation(call, decoded.object);
+        self.insert(call, &options, object).map(|reply| decode::warn(reply, &decoded.warnings))
     }
 
-    /// Creates an object that is decoded: also for an apply or update of one that is not there.
+    /// Creates an object that is decoded and whose fields have owners: also for an apply or update of one that is not there.
     pub(super) fn insert(
         &mut self,
         call: Call<'_>,
@@ -37,6 +39,10 @@ impl Server {
         place(call, &mut object)?;
         let given = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         self.admit_to_namespace(call, &given)?;
+        if resource.is_custom && is_terminating(self, &call.target.served.collection) {
+            let why = "create not allowed while custom resource definition is terminating";
+            return Err(Failure::forbidden(resource, &given, why));
+        }
         if !object["metadata"]["resourceVersion"].as_str().unwrap_or_default().is_empty() {
             let message = "resourceVersion should not be set on objects to be created";
             return Err(Failure::new(500, "", message));
@@ -51,7 +57,6 @@ impl Server {
         if has_generation(resource) {
             object["metadata"]["generation"] = 1.into();
         }
-        resource.rules.default(&mut object);
         resource.rules.prepare(&mut object, None, Part::Main);
         loop {
             if is_generated {

@@ -2,8 +2,12 @@
 
 use serde_json::Value;
 
-use super::kinds::Served;
-use crate::{failure::Failure, request::Request};
+use super::{kinds::Served, options::FieldValidation};
+use crate::{
+    failure::Failure,
+    request::{Reply, Request},
+    resource::Resource,
+};
 
 /// What a body may be at most.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -37,13 +41,59 @@ pub(crate) fn parse_yaml(body: &[u8]) -> Result<Value, Failure> {
     serde_saphyr::from_str(text).map_err(|error| Failure::bad_request(format!("error decoding YAML: {error}")))
 }
 
+/// An object in the form in which it is stored, with its defaults.
+pub(crate) struct Decoded {
+    pub(crate) object: Value,
+    /// What the client is to be warned of.
+    pub(crate) warnings: Vec<String>,
+}
+
 /// The body as an object of a kind.
-pub(crate) fn object(request: &Request, served: &Served) -> Result<Value, Failure> {
+pub(crate) fn object(request: &Request, served: &Served, validation: FieldValidation) -> Result<Decoded, Failure> {
     let mut object = parse(request)?;
     check_kind(&object, served)?;
     object["apiVersion"] = served.api_version.as_str().into();
     object["kind"] = served.resource.kind.as_str().into();
-    Ok(object)
+    value(object, served, validation)
+}
+
+/// A value as an object of a kind.
+pub(crate) fn value(mut object: Value, served: &Served, validation: FieldValidation) -> Result<Decoded, Failure> {
+    let unknown = served.resource.decode(&mut object).map_err(|error| unfit(served, &error))?;
+    let warnings = judge(unknown, served, validation)?;
+    served.resource.rules.default(&mut object);
+    Ok(Decoded { object, warnings })
+}
+
+/// What of an applied intent is unknown.
+pub(crate) fn unknown_fields(
+    mut intent: Value,
+    served: &Served,
+    validation: FieldValidation,
+) -> Result<Vec<String>, Failure> {
+    let unknown = served.resource.decode(&mut intent).map_err(|error| unfit(served, &error))?;
+    judge(unknown, served, validation)
+}
+
+/// The reply with its warnings.
+pub(crate) fn warn(mut reply: Reply, warnings: &[String]) -> Reply {
+    reply.headers.extend(warnings.iter().map(|warning| ("warning", format!("299 - {warning:?}"))));
+    reply
+}
+
+fn judge(unknown: Vec<String>, served: &Served, validation: FieldValidation) -> Result<Vec<String>, Failure> {
+    let told: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
+    match validation {
+        FieldValidation::Ignore => Ok(Vec::new()),
+        FieldValidation::Warn => Ok(told),
+        FieldValidation::Strict if told.is_empty() => Ok(told),
+        FieldValidation::Strict => Err(unfit(served, &format!("strict decoding error: {}", told.join(", ")))),
+    }
+}
+
+fn unfit(served: &Served, error: &str) -> Failure {
+    let Resource { kind, version, .. } = &served.resource;
+    Failure::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {error}"))
 }
 
 /// Refuses what is of another kind or version.

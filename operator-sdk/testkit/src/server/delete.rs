@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::{
     Call, Reply, Server,
     create::{has_generation, seconds},
+    definition::definitions,
     list::{self, key_of},
+    namespace::{has_finalizers, is_namespace},
     options::{DeleteOptions, Propagation},
 };
 use crate::{
@@ -24,7 +26,7 @@ const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
 
 /// What a deletion comes to.
-enum Outcome {
+pub(super) enum Outcome {
     /// The object goes at once.
     Gone(Arc<Object>),
     /// It stays, marked.
@@ -36,6 +38,10 @@ impl Server {
         let options = DeleteOptions::parse(call.request)?;
         let live = self.live(call.target)?;
         let served = call.target.served.clone();
+        if served.collection == definitions() && !options.is_dry_run {
+            check_preconditions(&served.resource, &options, &live)?;
+            return Ok(Reply::object(200, self.remove_definition(call, &live)));
+        }
         Ok(match self.delete_object(call, &options, &live)? {
             Outcome::Marked(object) => Reply::object(200, served.present(&object)),
             Outcome::Gone(object) if returns_object(&served.resource) => Reply::object(200, served.present(&object)),
@@ -60,13 +66,24 @@ impl Server {
             api_version: served.api_version.clone(),
             kind: served.resource.list_kind.clone(),
             resource_version: revision.to_string(),
+            is_custom: served.resource.is_custom,
             items,
             ..List::default()
         };
         Ok(Reply { code: 200, headers: Vec::new(), body: Body::List(list) })
     }
 
-    fn delete_object(
+    fn remove_definition(&mut self, call: Call<'_>, live: &Object) -> Arc<Object> {
+        let (now, request) = (call.now, call.request.id);
+        if live["metadata"]["deletionTimestamp"].is_null() {
+            self.delete_definition(now, request, live);
+        }
+        let marked = self.store.get(&definitions(), &call.target.key()).cloned();
+        self.delete_instances(now, request, live);
+        marked.unwrap_or_else(|| Object::new(live.value().clone()))
+    }
+
+    pub(super) fn delete_object(
         &mut self,
         call: Call<'_>,
         options: &DeleteOptions,
@@ -74,6 +91,9 @@ impl Server {
     ) -> Result<Outcome, Failure> {
         let resource = &call.target.served.resource;
         check_preconditions(resource, options, live)?;
+        if is_namespace(resource) && (live["metadata"]["deletionTimestamp"].is_null() || has_finalizers(live)) {
+            return self.delete_namespace(call, options, live).map(Outcome::Marked);
+        }
         let grace = grace(call.now, resource, options, live);
         if matches!(grace, Grace::Pending) {
             return Ok(Outcome::Marked(live.clone()));

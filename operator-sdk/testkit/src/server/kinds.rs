@@ -2,14 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde_json::Value;
-
-use crate::{
-    object::Object,
-    resource::{Part, Resource, Rules},
-    schema::Schema,
-    store::Collection,
-};
+use crate::{object::Object, resource::Resource, store::Collection};
 
 /// A kind in one version, and where its objects are stored.
 #[derive(Debug)]
@@ -42,47 +35,14 @@ impl Served {
 impl Kinds {
     pub(crate) fn built_in() -> Self {
         let mut kinds = Self::default();
-        for (group, version, kind, plural, is_namespaced, has_status) in [
-            ("", "v1", "Namespace", "namespaces", false, true),
-            ("", "v1", "ConfigMap", "configmaps", true, false),
-            ("", "v1", "Secret", "secrets", true, false),
-            ("", "v1", "Pod", "pods", true, true),
-            ("", "v1", "Service", "services", true, true),
-            ("", "v1", "Node", "nodes", false, true),
-            ("", "v1", "Event", "events", true, false),
-            ("", "v1", "ServiceAccount", "serviceaccounts", true, false),
-            ("events.k8s.io", "v1", "Event", "events", true, false),
-            ("coordination.k8s.io", "v1", "Lease", "leases", true, false),
-            ("apps", "v1", "Deployment", "deployments", true, true),
-            ("apps", "v1", "ReplicaSet", "replicasets", true, true),
-            ("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", false, true),
-        ] {
-            kinds.serve(Resource {
-                group: group.to_owned(),
-                version: version.to_owned(),
-                kind: kind.to_owned(),
-                list_kind: format!("{kind}List"),
-                plural: plural.to_owned(),
-                singular: kind.to_lowercase(),
-                short_names: Vec::new(),
-                categories: Vec::new(),
-                is_namespaced,
-                is_custom: false,
-                has_status,
-                scale: None,
-                schema: Arc::new(Schema::default()),
-                selectable_fields: Vec::new(),
-                rules: Arc::new(NoRules),
-            });
+        for resource in crate::kinds::builtin() {
+            kinds.serve(Resource::clone(resource));
         }
         kinds
     }
 
     pub(crate) fn serve(&mut self, resource: Resource) {
-        let api_version = match resource.group.as_str() {
-            "" => resource.version.clone(),
-            group => format!("{group}/{}", resource.version),
-        };
+        let api_version = resource.api_version();
         let collection = Collection::new(&resource.group, &resource.plural);
         let place = (resource.group.clone(), resource.version.clone(), resource.plural.clone());
         self.served.insert(place, Arc::new(Served { resource, collection, api_version }));
@@ -92,19 +52,36 @@ impl Kinds {
         self.served.get(&(group.to_owned(), version.to_owned(), plural.to_owned()))
     }
 
+    /// A collection in the version that is stored, or in any.
+    pub(crate) fn stored(&self, collection: &Collection, version: &str) -> Option<Arc<Served>> {
+        let mut versions = self.served.values().filter(|served| served.collection == *collection);
+        let stored = self.get(&collection.group, version, &collection.plural).cloned();
+        stored.or_else(|| versions.next().cloned())
+    }
+
+    /// The kind of CustomResourceDefinitions themselves.
+    pub(crate) fn definition(&self) -> Arc<Served> {
+        let definitions = super::definition::definitions();
+        match self.stored(&definitions, "v1") {
+            Some(served) => served,
+            None => unreachable!("the table of built-in kinds has it"),
+        }
+    }
+
+    /// Serves no version of a custom kind any more.
+    pub(crate) fn forget(&mut self, collection: &Collection) {
+        self.served.retain(|_, served| !(served.resource.is_custom && served.collection == *collection));
+    }
+
+    pub(crate) fn is_custom(&self, collection: &Collection) -> bool {
+        self.served.values().any(|served| served.resource.is_custom && served.collection == *collection)
+    }
+
+    pub(crate) fn is_built_in_group(&self, group: &str) -> bool {
+        self.served.values().any(|served| !served.resource.is_custom && served.resource.group == group)
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Served>> {
         self.served.values()
-    }
-}
-
-/// A kind without rules.
-#[derive(Debug)]
-struct NoRules;
-
-impl Rules for NoRules {
-    fn default(&self, _: &mut Value) {}
-
-    fn validate(&self, _: &Value, _: Option<&Value>, _: Part) -> Vec<crate::cause::Cause> {
-        Vec::new()
     }
 }

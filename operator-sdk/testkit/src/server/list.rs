@@ -126,6 +126,7 @@ impl Server {
             api_version: served.api_version.clone(),
             kind: served.resource.list_kind.clone(),
             resource_version: revision.to_string(),
+            is_custom: served.resource.is_custom,
             ..List::default()
         };
         if limit > 0 && items.len() > limit {

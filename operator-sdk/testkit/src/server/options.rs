@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::Call;
 use crate::{
+    apply::{self, Writer},
     cause::{Cause, CauseKind},
     failure::Failure,
     request::Request,
@@ -88,11 +90,17 @@ impl WriteOptions {
 
     /// Who is noted as the writer of fields.
     pub(crate) fn manager(&self, request: &Request) -> String {
-        if !self.field_manager.is_empty() {
-            return self.field_manager.clone();
+        match self.field_manager.as_str() {
+            "" => apply::manager_name(&request.user_agent),
+            given => given.to_owned(),
         }
-        let agent = request.user_agent.split('/').next().unwrap_or_default();
-        agent.chars().take(128).filter(|letter| !letter.is_control()).collect()
+    }
+
+    /// Notes who creates an object.
+    pub(crate) fn note_creation(&self, call: Call<'_>, object: Value) -> Value {
+        let manager = self.manager(call.request);
+        let writer = Writer { manager: &manager, subresource: "" };
+        apply::update(None, object, &call.target.served.resource, writer, call.now)
     }
 }
 

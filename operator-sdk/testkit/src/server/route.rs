@@ -13,6 +13,8 @@ pub(crate) enum Route {
     Object(Target),
     /// Anything else.
     Other,
+    /// A kind of a group that has none by this name, and may have any.
+    Unknown,
 }
 
 /// What a request is about.
@@ -83,7 +85,13 @@ pub(crate) fn parse(kinds: &Kinds, request: &Request) -> Result<Route, Failure> 
         [plural, rest @ ..] => ("", *plural, rest),
         [] => return Ok(Route::Other),
     };
-    let served = kinds.get(group, version, plural).ok_or_else(Failure::no_such_path)?;
+    let Some(served) = kinds.get(group, version, plural) else {
+        return match group {
+            "authorization.k8s.io" | "authentication.k8s.io" => Ok(Route::Other),
+            group if kinds.is_built_in_group(group) => Err(Failure::no_such_path()),
+            _ => Ok(Route::Unknown),
+        };
+    };
     let (name, subresource) = match rest {
         [] => ("", String::new()),
         [name] => (*name, String::new()),

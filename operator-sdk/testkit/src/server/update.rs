@@ -7,10 +7,12 @@ use serde_json::Value;
 use super::{
     Call, Reply, Server,
     create::{has_generation, place, remove},
-    decode,
+    decode::{self, Decoded},
+    namespace::{has_finalizers, is_namespace},
     options::WriteOptions,
 };
 use crate::{
+    apply::{self, Writer},
     cause::{Cause, CauseKind},
     failure::Failure,
     metadata,
@@ -23,7 +25,8 @@ impl Server {
     pub(super) fn update(&mut self, call: Call<'_>) -> Result<Reply, Failure> {
         let options = WriteOptions::parse(call.request, "UpdateOptions")?;
         let resource = &call.target.served.resource;
-        let mut object = decode::object(call.request, &call.target.served)?;
+        let Decoded { mut object, warnings } =
+            decode::object(call.request, &call.target.served, options.field_validation)?;
         place(call, &mut object)?;
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         if name != call.target.name {
@@ -36,15 +39,19 @@ impl Server {
         }
         let live = match self.live(call.target) {
             Err(_) if is_created_by_update(resource) && part(call) == Part::Main => {
+                let object = options.note_creation(call, object);
                 return self.insert(call, &options, object);
             }
             live => live?,
         };
         check_uid(call, &object, &live)?;
-        self.replace(call, &options, &live, object)
+        let manager = options.manager(call.request);
+        let writer = Writer { manager: &manager, subresource: &call.target.subresource };
+        let new = apply::update(Some(&live), object, resource, writer, call.now);
+        self.replace(call, &options, &live, new).map(|reply| decode::warn(reply, &warnings))
     }
 
-    /// Puts a new state in the place of the live one: also for patches.
+    /// Puts a new state, decoded and with the owners of its fields, in the place of the live one: also for patches.
     pub(super) fn replace(
         &mut self,
         call: Call<'_>,
@@ -57,7 +64,6 @@ impl Server {
         check_version(call, live, &mut new)?;
         keep_system_metadata(&mut new, live);
         keep_other_part(resource, &mut new, live, part);
-        resource.rules.default(&mut new);
         resource.rules.prepare(&mut new, Some(live), part);
         count_generation(resource, &mut new, live, part);
         let mut causes = metadata::causes(resource, &new);
@@ -66,7 +72,8 @@ impl Server {
         if !causes.is_empty() {
             return Err(Failure::invalid(resource, &call.target.name, &causes));
         }
-        if is_last_finalizer_gone(&new, live) {
+        let new = apply::keep_times(live, new);
+        if is_last_finalizer_gone(&new, live) && !(is_namespace(resource) && has_finalizers(&new)) {
             if !options.is_dry_run {
                 self.commit(call, call.target.key(), Change::Deleted, new.clone());
             }

@@ -17,11 +17,7 @@ use futures::{
 use http_body::Frame;
 
 use super::{Broken, Delivery, End, Interceptor, Network};
-use crate::{
-    request::Request,
-    server::WatchId,
-    watch::WatchEvent,
-};
+use crate::{request::Request, server::WatchId, watch::WatchEvent};
 
 /// A watch under way: a stream of lines. Dropping it ends the watch.
 pub struct Watching(BoxStream<'static, Result<Line, Broken>>);

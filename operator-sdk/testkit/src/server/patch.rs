@@ -1,0 +1,118 @@
+//! Patches and server-side apply.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{
+    Call, Reply, Server,
+    decode::{self, Decoded},
+    options::WriteOptions,
+    update::part,
+};
+use crate::{
+    apply::{self, Refusal, Writer},
+    failure::Failure,
+    object::Object,
+    patch::{self, PatchError, PatchKind},
+    resource::Part,
+};
+
+impl Server {
+    pub(super) fn patch(&mut self, call: Call<'_>) -> Result<Reply, Failure> {
+        let content_type = call.request.content_type.split(';').next().unwrap_or_default().trim();
+        let kind = match content_type {
+            "application/json-patch+json" => PatchKind::Json,
+            "application/merge-patch+json" => PatchKind::Merge,
+            "application/strategic-merge-patch+json" if !call.target.served.resource.is_custom => PatchKind::Strategic,
+            "application/apply-patch+yaml" => return self.apply(call),
+            _ => return Err(unsupported(call)),
+        };
+        let options = WriteOptions::parse(call.request, "PatchOptions")?;
+        let live = self.live(call.target)?;
+        let served = call.target.served.clone();
+        let patched = patch::apply(&served.present(&live), kind, &call.request.body, &served.resource.schema)?;
+        let decoded = decode::value(patched, &served, options.field_validation)?;
+        self.write_patched(call, &options, &live, decoded)
+    }
+
+    fn write_patched(
+        &mut self,
+        call: Call<'_>,
+        options: &WriteOptions,
+        live: &Arc<Object>,
+        decoded: Decoded,
+    ) -> Result<Reply, Failure> {
+        let manager = options.manager(call.request);
+        let writer = Writer { manager: &manager, subresource: &call.target.subresource };
+        let resource = &call.target.served.resource;
+        let new = apply::update(Some(live), decoded.object, resource, writer, call.now);
+        self.replace(call, options, live, new).map(|reply| decode::warn(reply, &decoded.warnings))
+    }
+
+    fn apply(&mut self, call: Call<'_>) -> Result<Reply, Failure> {
+        let options = WriteOptions::parse(call.request, "PatchOptions")?;
+        let served = call.target.served.clone();
+        let resource = &served.resource;
+        let intent = decode::parse_yaml(&call.request.body)?;
+        let live = match self.live(call.target) {
+            Err(failure) if part(call) == Part::Status => return Err(failure),
+            live => live.ok(),
+        };
+        if let Some(uid) = intent["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty() && live.is_none()) {
+            let why =
+                format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+            return Err(Failure::conflict(resource, &call.target.name, &why));
+        }
+        let writer = Writer { manager: &options.field_manager, subresource: &call.target.subresource };
+        let shown = live.as_ref().map(|live| served.present(live));
+        let shown = shown.as_ref().map(|live| live.value());
+        let mut merged = apply::apply(shown, &intent, resource, writer, options.force, call.now)?;
+        merged["apiVersion"] = served.api_version.as_str().into();
+        let warnings = decode::unknown_fields(intent, &served, options.field_validation)?;
+        let decoded = decode::value(merged, &served, super::options::FieldValidation::Ignore)?;
+        let reply = match live {
+            Some(live) => self.replace(call, &options, &live, decoded.object)?,
+            None => self.insert(call, &options, decoded.object)?,
+        };
+        Ok(decode::warn(reply, &warnings))
+    }
+}
+
+impl From<PatchError> for Failure {
+    fn from(error: PatchError) -> Self {
+        let message = error.to_string();
+        match error {
+            PatchError::BadRequest(_) => Self::bad_request(message),
+            PatchError::TooLarge(_) => Self::new(413, "RequestEntityTooLarge", message),
+            PatchError::Unprocessable => Self::new(422, "Invalid", message).with_empty_details(),
+            PatchError::Unfit(_) => Self::new(500, "", message),
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            Refusal::Conflicts(conflicts) => {
+                let text = |cause: &Value, field: &str| cause[field].as_str().unwrap_or_default().to_owned();
+                let causes = conflicts.causes();
+                let causes = causes.as_array().into_iter().flatten();
+                causes.fold(Self::new(409, "Conflict", message), |failure, cause| {
+                    failure.because(&text(cause, "reason"), text(cause, "message"), &text(cause, "field"))
+                })
+            }
+            Refusal::BadRequest(_) => Self::bad_request(message),
+            Refusal::Unfit(_) => Self::new(500, "", message),
+        }
+    }
+}
+
+fn unsupported(call: Call<'_>) -> Failure {
+    let strategic = if call.target.served.resource.is_custom { "" } else { "application/strategic-merge-patch+json, " };
+    Failure::unsupported_media_type(format!(
+        "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, \
+         application/merge-patch+json, {strategic}application/apply-patch+yaml, application/apply-patch+cbor"
+    ))
+}

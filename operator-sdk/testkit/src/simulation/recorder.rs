@@ -1,0 +1,138 @@
+//! Notes what happens in a run, and has it judged as it happens.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+
+use super::watched::Guarantees;
+use crate::{
+    fault::Plan,
+    oracle::Judge,
+    record::{Answered, LogLine, Notified, Record, Requested, State, Violation},
+    request::Request,
+    store::{Commit, Store},
+    watch::WatchEvent,
+};
+
+/// More lines of log than this are not kept: something logs without end.
+const LOG_MAX: usize = 10_000;
+
+/// What a run has been so far.
+pub(crate) struct Recorder {
+    record: Record,
+    state: State,
+    judges: Vec<Box<dyn Judge>>,
+    /// Where each request stands in the record, by its id.
+    places: BTreeMap<u64, usize>,
+    pub(crate) guarantees: Guarantees,
+}
+
+impl Recorder {
+    pub(crate) fn new(seed: u64, plan: Plan, judges: Vec<Box<dyn Judge>>) -> Self {
+        Self {
+            record: Record { seed, plan, ..Record::default() },
+            state: State::default(),
+            judges,
+            places: BTreeMap::new(),
+            guarantees: Guarantees::default(),
+        }
+    }
+
+    /// Takes in what a new server holds.
+    pub(crate) fn begin(&mut self, store: &Store) {
+        store.commits_after(0).for_each(|commit| self.state.apply(commit));
+    }
+
+    /// Notes a commit, and has it judged; true if it counts as a change: Leases are renewed and Events expire for ever.
+    pub(crate) fn see(&mut self, commit: &Arc<Commit>) -> bool {
+        self.state.apply(commit);
+        for judge in &mut self.judges {
+            for message in judge.see(commit, &self.state) {
+                self.record.violations.push(Violation { oracle: "O4 invariant", time: commit.time, message });
+            }
+        }
+        self.record.commits.push(Arc::clone(commit));
+        counts(commit)
+    }
+
+    /// Asks the judges what does not hold now that nothing moves.
+    pub(crate) fn judge_settled(&mut self, now: Timestamp) {
+        for judge in &mut self.judges {
+            for message in judge.settled(now, &self.state) {
+                self.record.violations.push(Violation { oracle: "O4 invariant, settled", time: now, message });
+            }
+        }
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(crate) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    pub(crate) fn record_mut(&mut self) -> &mut Record {
+        &mut self.record
+    }
+
+    /// The record of a run that is over.
+    pub(crate) fn finish(&mut self, end: Timestamp) -> Record {
+        self.record.end = end;
+        std::mem::take(&mut self.record)
+    }
+
+    pub(crate) fn requested(&mut self, requested: Requested) {
+        self.places.insert(requested.id, self.record.requests.len());
+        self.record.requests.push(requested);
+    }
+
+    /// Has an event of a watch judged.
+    pub(crate) fn check_event(&mut self, request: &Request, event: &WatchEvent, now: Timestamp) {
+        if let Err(broken) = self.guarantees.check(request.id, event, &self.record.commits) {
+            let message = format!("request {} ({}): {broken}", request.id, request.path);
+            self.violate("watch guarantee", now, message);
+        }
+    }
+
+    /// Notes what the server said to a request; whether it changed anything shows in the commits that carry its id.
+    pub(crate) fn answered(&mut self, request: u64, mut answered: Answered) {
+        answered.is_effective = self.record.commits.last().is_some_and(|commit| commit.request == request);
+        if let Some(requested) = self.requested_mut(request) {
+            requested.answer = Some(answered);
+        }
+    }
+
+    pub(crate) fn fault(&mut self, request: u64, text: String) {
+        if let Some(requested) = self.requested_mut(request) {
+            requested.faults.push(text);
+        }
+    }
+
+    pub(crate) fn struck(&mut self, index: usize, time: Timestamp) {
+        self.record.struck.entry(index).or_insert(time);
+    }
+
+    pub(crate) fn notified(&mut self, notified: Notified) {
+        self.record.notifications.push(notified);
+    }
+
+    pub(crate) fn violate(&mut self, oracle: &'static str, time: Timestamp, message: String) {
+        self.record.violations.push(Violation { oracle, time, message });
+    }
+
+    pub(crate) fn log(&mut self, time: Timestamp, is_error: bool, text: String) {
+        if self.record.log.len() < LOG_MAX {
+            self.record.log.push(LogLine { time, is_error, text });
+        }
+    }
+
+    fn requested_mut(&mut self, request: u64) -> Option<&mut Requested> {
+        self.places.get(&request).and_then(|place| self.record.requests.get_mut(*place))
+    }
+}
+
+/// Whether a commit says that something moves.
+pub(crate) fn counts(commit: &Commit) -> bool {
+    !matches!(&*commit.collection.plural, "leases" | "events")
+}

@@ -1,0 +1,183 @@
+//! Promises of a simulation, shown by a process that gives each ConfigMap of a namespace a Secret of the same name.
+
+#![allow(clippy::disallowed_methods, reason = "the process is one of plain kube")]
+
+use std::time::Duration;
+
+use futures::{StreamExt, pin_mut};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, PostParams, WatchEvent, WatchParams},
+};
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::*;
+use crate::{
+    fault::{Effect, Fault, Moment, Outage, Seconds},
+    store::{Change, Commit},
+};
+
+/// Lists and watches, for ever; begins anew after each error.
+async fn mirror(environment: Environment) -> Result<(), String> {
+    loop {
+        if let Err(error) = mirror_once(&environment).await {
+            tracing::warn!(%error, "failed");
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+async fn mirror_once(environment: &Environment) -> kube::Result<()> {
+    let client = environment.client();
+    let (maps, secrets) = (Api::<ConfigMap>::all(client.clone()), Api::<Secret>::namespaced(client, "default"));
+    let list = maps.list(&ListParams::default()).await?;
+    for map in list.items {
+        create(&secrets, &map).await?;
+    }
+    let events = maps.watch(&WatchParams::default(), &list.metadata.resource_version.unwrap_or_default()).await?;
+    pin_mut!(events);
+    while let Some(event) = events.next().await {
+        if let WatchEvent::Added(map) = event? {
+            create(&secrets, &map).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn create(secrets: &Api<Secret>, map: &ConfigMap) -> kube::Result<()> {
+    let mut secret = Secret::default();
+    secret.metadata.name = Some(map.name_any());
+    match tokio::time::timeout(Duration::from_secs(5), secrets.create(&PostParams::default(), &secret)).await {
+        Ok(Err(kube::Error::Api(status))) if status.is_already_exists() => Ok(()),
+        Ok(Err(error)) => Err(error),
+        Ok(Ok(_)) => Ok(()),
+        Err(_) => Box::pin(create(secrets, map)).await,
+    }
+}
+
+fn maps(names: &[&str]) -> Manifest {
+    let map = |name: &&str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
+    names.iter().map(map).collect()
+}
+
+fn simulation() -> Simulation {
+    Simulation::new()
+        .process("mirror", User::administrator(), mirror)
+        .with(maps(&["a", "b", "c"]))
+        .then(apply(maps(&["d"])))
+}
+
+fn secrets(record: &Record) -> Vec<String> {
+    let created = record.commits.iter().filter(|commit| *commit.collection.plural == *"secrets");
+    created.map(|commit| commit.key.name().to_owned()).collect()
+}
+
+#[test]
+fn a_process_acts_on_what_people_ask_for_and_then_all_is_quiet() {
+    let record = simulation().run(1);
+    assert_eq!(record.violations, []);
+    let mut made = secrets(&record);
+    assert_eq!(made.pop().as_deref(), Some("d"), "only after the first step had settled");
+    made.sort();
+    assert_eq!(made, ["a", "b", "c"]);
+    assert!(record.end.duration_since(record.settled[1].time) >= jiff::SignedDuration::from_hours(1));
+}
+
+#[test]
+fn a_seed_decides_the_whole_run_and_another_seed_decides_otherwise() {
+    let plan = Plan::of([Fault::new(Moment::write("mirror", 2), Effect::crash(true))]);
+    let digest = |seed| simulation().run_with(seed, &plan).digest();
+    assert_eq!(digest(1), digest(1));
+    assert_ne!(digest(1), digest(2));
+}
+
+#[test]
+fn a_process_that_dies_before_a_write_has_not_made_it_and_after_a_write_has() {
+    for is_applied in [false, true] {
+        let plan = Plan::of([Fault::new(Moment::write("mirror", 2), Effect::crash(is_applied))]);
+        let record = simulation().run_with(1, &plan);
+        let second = record.requests.iter().find(|request| request.counted.write == Some(2)).unwrap();
+        assert_eq!(second.is_effective(), is_applied, "{second}");
+        assert_eq!(secrets(&record).len(), 4);
+        assert_eq!(record.struck.len(), 1);
+        assert!(record.log.iter().any(|line| line.text == "mirror starts again"), "{:?}", record.log);
+    }
+}
+
+#[test]
+fn a_dead_process_asks_for_nothing_until_it_is_started_again() {
+    let outage = Outage { down_seconds: 90 };
+    let plan = Plan::of([Fault::new(Moment::write("mirror", 1), Effect::CrashAfter(outage))]);
+    let record = simulation().run_with(1, &plan);
+    let first = record.requests.iter().position(|request| request.counted.write == Some(1)).unwrap();
+    let pause = record.requests[first + 1].sent.duration_since(record.requests[first].sent);
+    assert!(pause >= jiff::SignedDuration::from_secs(90), "{pause:?}");
+}
+
+#[test]
+fn a_frozen_process_stands_still_and_goes_on_as_if_nothing_had_been() {
+    let plan = Plan::of([Fault::new(Moment::write("mirror", 1), Effect::Freeze(Seconds { seconds: 60 }))]);
+    let record = simulation().run_with(1, &plan);
+    let sent = |number| record.requests.iter().find(|request| request.counted.write == Some(number)).unwrap().sent;
+    // The first write was sent, and did its work; its answer was heard a minute later.
+    assert!(sent(2).duration_since(sent(1)) >= jiff::SignedDuration::from_secs(60));
+    assert_eq!(record.violations, []);
+    assert!(!record.log.iter().any(|line| line.text.contains("starts again")), "{:?}", record.log);
+}
+
+#[test]
+fn nothing_gets_through_a_partition_until_it_heals() {
+    let plan = Plan::of([Fault::new(Moment::time("mirror", 0), Effect::Partition(Seconds { seconds: 30 }))]);
+    let record = simulation().run_with(1, &plan);
+    let healed = record.struck[&0] + Duration::from_secs(30);
+    assert!(record.notifications.iter().all(|told| told.time >= healed));
+    assert!(record.commits.iter().filter(|commit| commit.request > 0).all(|commit| commit.time >= healed));
+    assert_eq!(secrets(&record).len(), 4);
+}
+
+#[test]
+fn a_judge_sees_every_commit_with_the_state_that_it_made() {
+    let judged = simulation().judged_by(|| {
+        |commit: &Commit, state: &crate::record::State| {
+            assert_eq!(state.revision, commit.revision);
+            let is_third = commit.change == Change::Created && state.list("", "secrets").count() == 3;
+            if is_third { vec![format!("{} is the third", commit.key)] } else { Vec::new() }
+        }
+    });
+    let record = judged.run(1);
+    assert_eq!(record.violations.len(), 2, "the third secret, and the map that came while there were three");
+    assert_eq!(record.violations[0].oracle, "O4 invariant");
+}
+
+#[test]
+fn who_never_rests_is_not_quiet() {
+    let busy = Simulation::new().process("busy", User::administrator(), |environment| async move {
+        let secrets = Api::<Secret>::namespaced(environment.client(), "default");
+        for number in 0.. {
+            sleep(Duration::from_secs(600)).await;
+            let mut secret = Secret::default();
+            secret.metadata.name = Some(format!("s{number}"));
+            secrets.create(&PostParams::default(), &secret).await.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    });
+    let record = busy.with(maps(&["a"])).run(1);
+    assert_eq!(record.violations.len(), 1);
+    assert_eq!(record.violations[0].oracle, "O2 quiescence");
+    assert!(record.violations[0].message.starts_with("6 changes"), "{}", record.violations[0]);
+}
+
+#[test]
+fn a_process_that_panics_is_started_again_and_told() {
+    let record = Simulation::new()
+        .process("mirror", User::administrator(), |environment| async move {
+            assert!(environment.restarts() > 0, "at the first start");
+            mirror(environment).await
+        })
+        .with(maps(&["a"]))
+        .run(1);
+    assert_eq!(secrets(&record), ["a"]);
+    assert!(record.log.iter().any(|line| line.is_error && line.text.contains("mirror panicked")), "{:?}", record.log);
+}

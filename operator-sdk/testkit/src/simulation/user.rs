@@ -1,0 +1,89 @@
+//! What people do to objects, as faults have it: at once, by requests of somebody who may do anything.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::world::World;
+use crate::{
+    request::{Reply, Request},
+    store::Key,
+};
+
+/// Where a fault leaves a mark of its own on an object; comparisons look past it.
+pub(crate) const MARK: &str = "operator-testkit/marked";
+
+/// Changes an object by a merge patch; false if it is not there.
+pub(crate) fn edit(world: &World, path: &str, merge: &str) -> bool {
+    let request = Request::new(Method::PATCH, path).with_content("application/merge-patch+json", merge.to_owned());
+    world.ask(&request).is_success()
+}
+
+/// Writes an object without changing what it says; false if it is not there.
+pub(crate) fn touch(world: &World, path: &str) -> bool {
+    let revision = world.network().with(|server, _| server.store().revision());
+    edit(world, path, &json!({"metadata": {"annotations": {MARK: revision.to_string()}}}).to_string())
+}
+
+/// Deletes an object; false if it is not there.
+pub(crate) fn delete(world: &World, path: &str) -> bool {
+    world.ask(&Request::new(Method::DELETE, path)).is_success()
+}
+
+/// Deletes an object, and creates it anew under the same name; false if it is not there, or does not go at once.
+pub(crate) fn recreate(world: &World, path: &str) -> bool {
+    let held = world.ask(&Request::new(Method::GET, path));
+    if !held.is_success() || !delete(world, path) {
+        return false;
+    }
+    let mut object = held.to_value();
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        for field in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "finalizers"] {
+            metadata.remove(field);
+        }
+    }
+    let Some((collection, _)) = path.rsplit_once('/') else { return false };
+    world.ask(&Request::new(Method::POST, collection).with_body(&object)).is_success()
+}
+
+/// What somebody makes of a Lease that he takes.
+pub(crate) fn steal(lease: &Value) -> Value {
+    let transitions = lease["spec"]["leaseTransitions"].as_i64().unwrap_or_default() + 1;
+    json!({"spec": {"holderIdentity": "somebody-else", "leaseTransitions": transitions}})
+}
+
+/// What somebody makes of a Lease that he empties.
+pub(crate) fn empty(_: &Value) -> Value {
+    json!({"spec": {"holderIdentity": ""}})
+}
+
+/// Changes all Leases that processes elect their leaders by.
+pub(crate) fn change_leases(world: &World, change: fn(&Value) -> Value) {
+    for (path, lease) in leases(world) {
+        edit(world, &path, &change(&lease).to_string());
+    }
+}
+
+/// Deletes them.
+pub(crate) fn delete_leases(world: &World) {
+    for (path, _) in leases(world) {
+        delete(world, &path);
+    }
+}
+
+fn leases(world: &World) -> Vec<(String, Value)> {
+    let recorder = world.recorder();
+    let leases = recorder.state().list("coordination.k8s.io", "leases");
+    let elections = leases.filter(|(key, _)| key.namespace() != "kube-node-lease");
+    let path = |key: &Key| format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases/{}", key.namespace(), key.name());
+    elections.map(|(key, lease)| (path(key), lease.value().clone())).collect()
+}
+
+/// The path of the object that a request writes; of a creation, only the reply can tell.
+pub(crate) fn written_path(request: &Request, reply: Option<&Reply>) -> Option<String> {
+    if request.method != Method::POST {
+        let path = request.path.trim_end_matches("/status").trim_end_matches("/scale");
+        return Some(path.to_owned());
+    }
+    let created = reply.filter(|reply| reply.is_success())?.to_value();
+    Some(format!("{}/{}", request.path, created["metadata"]["name"].as_str()?))
+}

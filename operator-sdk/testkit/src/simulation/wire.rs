@@ -1,0 +1,96 @@
+//! A process's way to the server. What is sent goes its way whatever becomes of the sender: each request is a task of the
+//! world, and the process waits at its own end for the answer.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures::future::{BoxFuture, pending};
+use kube::client::Body;
+use tokio::sync::oneshot;
+use tower::Service;
+
+use super::{
+    process::{Life, Process},
+    tap::Tap,
+    world::World,
+};
+use crate::{
+    request::Request,
+    service::{Broken, Called, Connection, ReplyBody},
+};
+
+/// A process's way to the server: a service for `kube::Client`, and for requests as they are.
+#[derive(Clone)]
+pub struct Wire {
+    connection: Connection,
+    process: Arc<Process>,
+    life: Arc<Life>,
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Wire").field(self.process.name()).finish()
+    }
+}
+
+impl Wire {
+    pub(super) fn new(world: World, process: Arc<Process>, life: Arc<Life>) -> Self {
+        let connection = world.network().connect(process.definition.user.clone(), process.view());
+        let tap = Tap::new(world, Arc::clone(&process), Arc::clone(&life));
+        Self { connection: connection.with_interceptor(Arc::new(tap)), process, life }
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// If the connection breaks before there is an answer.
+    pub async fn send(&self, request: Request) -> Result<Called, Broken> {
+        let connection = self.connection.clone();
+        self.carry(async move { connection.send(request).await }).await
+    }
+
+    /// Lets `asking` run by itself, and waits for what comes of it: for ever, if this process is not there to hear of it.
+    fn carry<T: Send + 'static, F: Future<Output = Result<T, Broken>> + Send + 'static>(
+        &self,
+        asking: F,
+    ) -> impl Future<Output = Result<T, Broken>> + Send + use<T, F> {
+        let (sender, answer) = oneshot::channel();
+        let (process, life) = (Arc::clone(&self.process), Arc::clone(&self.life));
+        if !life.is_dead() {
+            tokio::spawn(async move {
+                process.network.opened().await;
+                // Given up while nothing got through: a closed connection sends nothing any more.
+                if sender.is_closed() {
+                    return;
+                }
+                let answered = asking.await;
+                process.network.opened().await;
+                let _ = sender.send(answered);
+            });
+        }
+        async move {
+            match life.gate.hold(answer).await {
+                Ok(answered) => answered,
+                Err(_) => pending().await,
+            }
+        }
+    }
+}
+
+impl Service<http::Request<Body>> for Wire {
+    type Response = http::Response<ReplyBody>;
+    type Error = Broken;
+    type Future = BoxFuture<'static, Result<Self::Response, Broken>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let mut connection = self.connection.clone();
+        Box::pin(self.carry(async move { Service::call(&mut connection, request).await }))
+    }
+}
