@@ -243,29 +243,26 @@ fn shorten(text: String) -> String {
     }
 }
 
-/// Messages that name revisions, as numbers.
+/// Messages that name revisions: numbers after a colon, a quote or a bracket.
 fn mask_revisions(text: &str) -> String {
-    const BEFORE: [&str; 7] = [
-        "\"resourceVersion\":\"",
-        "ResourceVersion in precondition: ",
-        "ResourceVersion in object meta: ",
-        "too old resource version: ",
-        "Too large resource version: ",
-        "current: ",
-        "(",
-    ];
-    let is_about_revisions = ["resource version", "resourceversion in", "\"resourceversion\""]
-        .iter()
-        .any(|words| text.to_lowercase().contains(words));
-    if !is_about_revisions {
+    let lower = text.to_lowercase();
+    if !["resource version", "resourceversion in", "\"resourceversion\":"].iter().any(|words| lower.contains(words)) {
         return text.to_owned();
     }
-    BEFORE.iter().fold(text.to_owned(), |text, before| {
-        let Some((head, tail)) = text.split_once(before) else { return text };
-        let digits = tail.bytes().take_while(u8::is_ascii_digit).count();
-        let shown = if digits > 0 { "<rv>" } else { "" };
-        format!("{head}{before}{shown}{}", &tail[digits..])
-    })
+    let mut masked = String::new();
+    for part in text.split_inclusive([':', '(', '"']) {
+        let digits = part.trim_start_matches(' ');
+        let length = digits.bytes().take_while(u8::is_ascii_digit).count();
+        let is_number = length > 0 && !masked.is_empty() && masked.ends_with([':', '(', '"', ' ']);
+        if is_number {
+            masked.push_str(&part[..part.len() - digits.len()]);
+            masked.push_str("<rv>");
+            masked.push_str(&digits[length..]);
+        } else {
+            masked.push_str(part);
+        }
+    }
+    masked
 }
 
 fn sorted(fields: &Map<String, Value>) -> BTreeMap<&String, &Value> {
