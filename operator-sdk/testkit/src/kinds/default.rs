@@ -47,7 +47,10 @@ fn set_defaults(type_name: &str, full_name: &str, object: &mut Object) {
         "PodSpec" => pod_spec(object),
         "Pod" => pod(object),
         "Container" | "EphemeralContainer" => container(object),
-        "Probe" => set_all(object, [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]),
+        "Probe" => set_all(
+            object,
+            [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)],
+        ),
         "HTTPGetAction" => {
             or_set(object, "path", "/");
             or_set(object, "scheme", "HTTP");

@@ -72,7 +72,9 @@ fn keep_what_the_server_says(new: &mut Value, old: &Value) {
         }
     }
     let old: JsonMap<String, Value> = items(&old["status"]["conditions"])
-        .filter_map(|condition| Some((text(condition.as_object()?, "type")?, condition.get("observedGeneration")?.clone())))
+        .filter_map(|condition| {
+            Some((text(condition.as_object()?, "type")?, condition.get("observedGeneration")?.clone()))
+        })
         .collect();
     for condition in status.get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(condition) = condition.as_object_mut()

@@ -87,7 +87,8 @@ pub(super) fn set_defaults(service: &mut JsonMap<String, Value>) {
 }
 
 fn give_address(spec: &mut JsonMap<String, Value>, old: &Value, address: &str) {
-    let given = |value: Option<&Value>| value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+    let given =
+        |value: Option<&Value>| value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
     let first = |value: Option<&Value>| given(value.and_then(|list| list.get(0)));
     let address = given(spec.get("clusterIP"))
         .or_else(|| first(spec.get("clusterIPs")))
@@ -117,7 +118,8 @@ fn give_node_ports(spec: &mut JsonMap<String, Value>, old: &Value, first: u16) {
             port.remove("nodePort");
             continue;
         }
-        let before = old.iter().find(|old| old.get("port") == port.get("port") && old.get("protocol") == port.get("protocol"));
+        let before =
+            old.iter().find(|old| old.get("port") == port.get("port") && old.get("protocol") == port.get("protocol"));
         let number = before.and_then(|old| old.get("nodePort")).cloned();
         let fresh = 30000 + (usize::from(first) - 30000 + index) % 2768;
         or_set(port, "nodePort", number.unwrap_or_else(|| json!(fresh)));

@@ -107,7 +107,8 @@ fn check_environment(variables: &Value, path: &str, findings: &mut Findings) {
         match variable["name"].as_str().unwrap_or_default() {
             "" => findings.required(format!("{path}.name"), ""),
             name if name.bytes().any(|byte| !(b' '..=b'~').contains(&byte) || byte == b'=') => {
-                let detail = "a valid environment variable name must consist only of printable ASCII characters other than '='";
+                let detail =
+                    "a valid environment variable name must consist only of printable ASCII characters other than '='";
                 findings.invalid(format!("{path}.name"), &json!(name), detail);
             }
             _ => {}
@@ -120,7 +121,9 @@ fn check_environment(variables: &Value, path: &str, findings: &mut Findings) {
         let given = ENV_SOURCES.iter().filter(|key| !source[**key].is_null()).count();
         let has_value = !variable["value"].as_str().unwrap_or_default().is_empty();
         let detail = match given {
-            0 => "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
+            0 => {
+                "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+            }
             _ if has_value => "may not be specified when `value` is not empty",
             1 => continue,
             _ => "may not have more than one field specified at a time",
@@ -159,7 +162,8 @@ fn check_probes(container: &Value, path: &str, findings: &mut Findings) {
         }
         let path = format!("{path}.{key}");
         check_handler(probe, &path, findings);
-        for field in ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"] {
+        for field in ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"]
+        {
             findings.not_negative(probe, &path, field);
         }
         let grace = &probe["terminationGracePeriodSeconds"];
