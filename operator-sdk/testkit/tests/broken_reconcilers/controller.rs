@@ -3,10 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Debug,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -19,7 +16,10 @@ use kube::{
 use operator_testkit::simulation::Environment;
 use serde::de::DeserializeOwned;
 use tokio::{
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        watch,
+    },
     time::{Instant, sleep, sleep_until, timeout},
 };
 
@@ -44,7 +44,7 @@ pub(crate) struct Controller {
     sender: UnboundedSender<Told>,
     told: UnboundedReceiver<Told>,
     following: Vec<BoxFuture<'static, ()>>,
-    unsynced: Arc<AtomicUsize>,
+    unsynced: Arc<watch::Sender<usize>>,
 }
 
 /// An object was changed or is gone.
@@ -97,7 +97,7 @@ impl Controller {
     pub(crate) fn follow<K: Resource<DynamicType = ()> + Kind>(&mut self, api: Api<K>, lists: Lists) -> Cache<K> {
         let cache = Arc::<Mutex<BTreeMap<String, K>>>::default();
         let follower = Follower { api, lists, cache: Arc::clone(&cache), sender: self.sender.clone() };
-        self.unsynced.fetch_add(1, Ordering::SeqCst);
+        self.unsynced.send_modify(|count| *count += 1);
         self.following.push(Box::pin(follower.run(Arc::clone(&self.unsynced))));
         Cache(cache)
     }
@@ -109,6 +109,9 @@ impl Controller {
     {
         let Self { mut told, following, unsynced, .. } = self;
         let work = async {
+            let mut syncing = unsynced.subscribe();
+            // Its sender is at hand.
+            let _ = syncing.wait_for(|count| *count == 0).await;
             let mut due: BTreeMap<String, Instant> = BTreeMap::new();
             let mut failures: BTreeMap<String, u32> = BTreeMap::new();
             loop {
@@ -121,7 +124,7 @@ impl Controller {
                         due.entry(told.database).and_modify(|due| *due = soon.min(*due)).or_insert(soon);
                     }
                     () = sleep_until(wakes) => {
-                        let Some((name, _)) = next.filter(|_| unsynced.load(Ordering::SeqCst) == 0) else { continue };
+                        let Some((name, _)) = next else { continue };
                         due.remove(&name);
                         let again = match timeout(PATIENCE, reconcile(name.clone())).await {
                             Ok(Ok(again)) => {
@@ -147,7 +150,7 @@ impl Controller {
     }
 
     /// Has somebody told of every event as it comes.
-    pub(crate) async fn on_each<F: Future<Output = ()>>(self, act: impl Fn(Told) -> F) -> Result<(), String> {
+    pub(crate) async fn on_each<F: Future<Output = ()>>(self, act: impl Fn(Told) -> F) {
         let Self { mut told, following, .. } = self;
         let work = async {
             while let Some(told) = told.recv().await {
@@ -155,7 +158,6 @@ impl Controller {
             }
         };
         let ((), ()) = futures::join!(work, all(following));
-        Ok(())
     }
 }
 
@@ -171,7 +173,7 @@ struct Follower<K> {
 }
 
 impl<K: Resource<DynamicType = ()> + Kind> Follower<K> {
-    async fn run(self, unsynced: Arc<AtomicUsize>) {
+    async fn run(self, unsynced: Arc<watch::Sender<usize>>) {
         let mut is_synced = false;
         loop {
             let params = ListParams::default();
@@ -181,7 +183,7 @@ impl<K: Resource<DynamicType = ()> + Kind> Follower<K> {
                     let revision = list.metadata.resource_version.unwrap_or_default();
                     self.replace(list.items);
                     if !std::mem::replace(&mut is_synced, true) {
-                        unsynced.fetch_sub(1, Ordering::SeqCst);
+                        unsynced.send_modify(|count| *count -= 1);
                     }
                     self.watch(revision).await;
                 }
