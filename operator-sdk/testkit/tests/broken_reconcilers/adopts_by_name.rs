@@ -1,11 +1,11 @@
-//! Takes what has the right name for its own: the claim of a Database that is gone becomes that of the next one.
+//! Takes what has the right name for its own: the key of a Database that is gone becomes that of the next one.
 //!
 //! So did StatefulSets and operators on top of them, to which a volume of a former cluster came back (kubernetes#74374,
 //! instaclustr/cassandra-operator#402).
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api,
     api::{DeleteParams, PostParams, Preconditions},
@@ -15,30 +15,30 @@ use serde_json::json;
 
 use crate::{
     controller::{Cache, Controller, Outcome},
-    judge::{Cause, Twin, assert_caught, assert_passes, world},
-    model::{Database, claim_name, database, is_of},
+    judge::{Twin, assert_caught, assert_passes, world},
+    model::{Database, database, is_of, key_name},
     people::RestoresDatabases,
 };
 
-struct Claims {
+struct Keys {
     twin: Twin,
     databases: Cache<Database>,
-    held: Cache<PersistentVolumeClaim>,
-    claims: Api<PersistentVolumeClaim>,
+    held: Cache<Secret>,
+    keys: Api<Secret>,
 }
 
 async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
     let mut controller = Controller::new(environment);
-    let claims = Api::default_namespaced(controller.client.clone());
-    let this = Claims { twin, databases: controller.namespaced(), held: controller.namespaced(), claims };
+    let keys = Api::default_namespaced(controller.client.clone());
+    let this = Keys { twin, databases: controller.namespaced(), held: controller.namespaced(), keys };
     let this = Arc::new(this);
     controller.reconcile(move |name| Arc::clone(&this).reconcile(name)).await
 }
 
-impl Claims {
+impl Keys {
     async fn reconcile(self: Arc<Self>, name: String) -> Outcome {
         let wanted = self.databases.get(&name);
-        if let Some(held) = self.held.get(&claim_name(&name)) {
+        if let Some(held) = self.held.get(&key_name(&name)) {
             let is_wanted = match (&wanted, self.twin) {
                 (None, _) => false,
                 (Some(_), Twin::Broken) => true,
@@ -48,10 +48,10 @@ impl Claims {
                 return Ok(None);
             }
             let uid = Preconditions { uid: held.metadata.uid.clone(), resource_version: None };
-            self.claims.delete(&claim_name(&name), &DeleteParams::default().preconditions(uid)).await?;
+            self.keys.delete(&key_name(&name), &DeleteParams::default().preconditions(uid)).await?;
         }
         if let Some(database) = wanted {
-            self.claims.create(&PostParams::default(), &database.claim()).await?;
+            self.keys.create(&PostParams::default(), &database.key()).await?;
         }
         Ok(None)
     }
@@ -68,11 +68,9 @@ fn simulation(twin: Twin) -> Simulation {
 fn an_owner_that_is_known_by_its_name_is_caught() {
     assert_caught(
         &simulation(Twin::Broken),
-        &Cause {
-            oracle: "O1 convergence",
-            says: &["persistentvolumeclaims/default/data-a: /metadata/ownerReferences/0/uid"],
-            fault: "lost:",
-        },
+        "O1 convergence",
+        &["secrets/default/key-a: /metadata/ownerReferences/0/uid"],
+        "lost:",
     );
 }
 

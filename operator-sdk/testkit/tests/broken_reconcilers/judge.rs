@@ -14,16 +14,6 @@ pub(crate) enum Twin {
     Correct,
 }
 
-/// How a verdict names a cause.
-pub(crate) struct Cause {
-    /// Which promise is broken.
-    pub(crate) oracle: &'static str,
-    /// What is said of it: the object, and what is wrong with it.
-    pub(crate) says: &'static [&'static str],
-    /// What has to go wrong for it, as plans write it; empty: nothing.
-    pub(crate) fault: &'static str,
-}
-
 /// A world with one controller, which may do anything.
 pub(crate) fn world<F>(controller: impl Fn(Environment) -> F + Send + Sync + 'static) -> Simulation
 where
@@ -36,17 +26,19 @@ pub(crate) fn empty_world() -> Simulation {
     Simulation::new().installed(yaml!("tests/broken_reconcilers/database.yaml"))
 }
 
-/// Passes if the default exploration finds this cause.
-pub(crate) fn assert_caught(simulation: &Simulation, cause: &Cause) {
+/// Passes if the default exploration finds that a promise does not hold, says all of this of it, and names the fault, as
+/// plans are written; empty: none.
+pub(crate) fn assert_caught(simulation: &Simulation, oracle: &str, says: &[&str], fault: &str) {
     let verdict = simulation.explore(Faults::single());
     let is_named = |text: &str| {
-        let broken = text.split("plan:").next().unwrap_or_default();
-        let plan = text.split("plan:").nth(1).and_then(|rest| rest.split("log (").next()).unwrap_or_default();
-        broken.split("✗ ").any(|one| one.contains(cause.oracle) && cause.says.iter().all(|said| one.contains(said)))
-            && (if cause.fault.is_empty() { plan.contains("faults: []") } else { plan.contains(cause.fault) })
+        let (broken, rest) = text.split_once("plan:").unwrap_or_default();
+        let (plan, _) = rest.split_once("log (").unwrap_or_default();
+        let is_said = |one: &str| one.contains(oracle) && says.iter().all(|said| one.contains(said));
+        let expected = if fault.is_empty() { "faults: []" } else { fault };
+        broken.split("✗ ").any(is_said) && plan.contains(expected)
     };
     let is_caught = verdict.findings.iter().any(|finding| is_named(&finding.to_string()));
-    assert!(is_caught, "not found: {}, {:?}, by {:?}\n{verdict}", cause.oracle, cause.says, cause.fault);
+    assert!(is_caught, "not found: {oracle}, {says:?}, by {fault:?}\n{verdict}");
 }
 
 /// Passes if the default exploration finds nothing.

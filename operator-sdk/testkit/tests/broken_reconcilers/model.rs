@@ -1,14 +1,12 @@
-//! What the controllers are about: a Database has members (ConfigMaps), a claim for its data, and a role of its own.
+//! What the controllers are about: a Database has members (ConfigMaps), a role (ClusterRole), and a key (Secret)
+//! without which its data is lost.
 
 use k8s_openapi::{
     api::{
-        core::v1::{ConfigMap, PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements},
+        core::v1::{ConfigMap, Secret},
         rbac::v1::ClusterRole,
     },
-    apimachinery::pkg::{
-        api::resource::Quantity,
-        apis::meta::v1::{Condition, ObjectMeta, OwnerReference},
-    },
+    apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, OwnerReference},
 };
 use kube::{CustomResource, Resource};
 use operator_testkit::simulation::Manifest;
@@ -80,16 +78,9 @@ impl Database {
         (0..self.spec.members).map(|number| format!("{}-{number}", self.name())).collect()
     }
 
-    /// The claim for its data.
-    pub(crate) fn claim(&self) -> PersistentVolumeClaim {
-        let requests = [("storage".to_owned(), Quantity("1Gi".to_owned()))].into();
-        let spec = PersistentVolumeClaimSpec {
-            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
-            resources: Some(VolumeResourceRequirements { requests: Some(requests), ..Default::default() }),
-            ..PersistentVolumeClaimSpec::default()
-        };
-        let metadata = self.child(&claim_name(self.name()));
-        PersistentVolumeClaim { metadata, spec: Some(spec), ..PersistentVolumeClaim::default() }
+    /// The key to its data.
+    pub(crate) fn key(&self) -> Secret {
+        Secret { metadata: self.child(&key_name(self.name())), ..Secret::default() }
     }
 
     /// The role of its members, which stands outside all namespaces: nobody collects it.
@@ -122,8 +113,8 @@ impl Database {
     }
 }
 
-pub(crate) fn claim_name(database: &str) -> String {
-    format!("data-{database}")
+pub(crate) fn key_name(database: &str) -> String {
+    format!("key-{database}")
 }
 
 /// Whether this child belongs to that incarnation of a Database.
