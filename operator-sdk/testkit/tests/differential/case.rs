@@ -5,7 +5,7 @@
 //!                            # of the repository's crds/, or whole ones
 //! cases:
 //! - name: an update with an old resourceVersion is a conflict
-//!   items: [5]               # of simulator.md §5
+//!   items: [5]               # of simulator.md §5; 0 are the built-in kinds
 //!   steps:
 //!   - request: POST configmaps
 //!     body: { metadata: { name: a } }

@@ -9,6 +9,7 @@
 mod case;
 mod causes;
 mod compare;
+mod echo;
 mod excuse;
 mod normal;
 mod path;

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    causes,
+    causes, echo,
     run::{Answer, Observed},
 };
 
@@ -81,7 +81,10 @@ impl Names {
     /// Learns what there is to rename. `is_floating`: the revision is not one of an object.
     fn gather(&mut self, value: &Value, is_floating: bool) {
         match value {
-            Value::String(text) => self.gather_uids(text),
+            Value::String(text) => {
+                self.gather_uids(text);
+                self.gather_volume(text);
+            }
             Value::Array(items) => items.iter().for_each(|item| self.gather(item, false)),
             Value::Object(fields) => {
                 self.gather_metadata(fields, is_floating || is_floating_one(fields));
@@ -138,6 +141,14 @@ impl Names {
         if self.texts.iter().all(|(known, _)| known != text) {
             self.generated += 1;
             self.texts.push((text.to_owned(), name(self.generated)));
+        }
+    }
+
+    /// The volume that a pod gets for its token.
+    fn gather_volume(&mut self, text: &str) {
+        const BASE: &str = "kube-api-access-";
+        if text.len() == BASE.len() + 5 && text.starts_with(BASE) {
+            self.name(text, |count| format!("{BASE}<random{count}>"));
         }
     }
 
@@ -211,7 +222,7 @@ impl Names {
             }
         }
         let renamed = self.texts.iter().fold(renamed, |text, (from, to)| text.replace(from, to));
-        shorten(mask_revisions(&renamed))
+        shorten(echo::mask(&mask_revisions(&renamed)))
     }
 
     /// The uid that a text begins with.
