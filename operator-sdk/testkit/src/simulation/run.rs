@@ -49,6 +49,7 @@ async fn drive(simulation: &Simulation, seed: u64, plan: &Plan, reference: Optio
     if let Err(error) = perform(&world, &workload::apply(simulation.installed.clone())) {
         world.recorder().violate("installation", world.now(), error);
     }
+    world.network().with(|server, _| server.enforce_permissions(true));
     let base = world.recorder().state().revision;
     world.recorder().record_mut().base = base;
     world.start(simulation.processes.iter().cloned().map(Process::new).collect());
