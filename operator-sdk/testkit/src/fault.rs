@@ -83,6 +83,8 @@ pub enum Effect {
     Race(Times),
     /// A request arrives so much later, whether or not somebody still waits for it.
     Late(Seconds),
+    /// The answer comes so much later.
+    Slow(Seconds),
     /// Somebody changes the object that was just written.
     UserEdit(Edit),
     /// Somebody deletes the object that was just written.
