@@ -99,10 +99,22 @@ impl Names {
             self.revisions.insert(revision);
         }
         self.gather_generated(&metadata["name"]);
+        self.gather_volumes(fields);
         if let Some(address) = fields.get("spec").and_then(|spec| spec["clusterIP"].as_str())
             && address.contains('.')
         {
             self.name(address, |count| format!("<address{count}>"));
+        }
+    }
+
+    /// The volumes with tokens that admission gives to pods.
+    fn gather_volumes(&mut self, fields: &Map<String, Value>) {
+        const BASE: &str = "kube-api-access-";
+        let volumes = fields.get("spec").and_then(|spec| spec["volumes"].as_array());
+        for name in volumes.into_iter().flatten().filter_map(|volume| volume["name"].as_str()) {
+            if name.starts_with(BASE) {
+                self.name(name, |count| format!("{BASE}<random{count}>"));
+            }
         }
     }
 
@@ -212,8 +224,10 @@ impl Names {
     /// The time that a text begins with, in ten-second steps from the beginning of the case, so that its own few seconds
     /// do not show.
     fn time(&self, text: &str) -> Option<(usize, String)> {
-        let looks_like_one = text.as_bytes().first()?.is_ascii_digit() && text.as_bytes().get(10) == Some(&b'T');
-        let length = text.find('Z').filter(|length| looks_like_one && (19..=29).contains(length))? + 1;
+        if !text.as_bytes().first()?.is_ascii_digit() || text.as_bytes().get(10) != Some(&b'T') {
+            return None;
+        }
+        let length = text.bytes().take(30).position(|byte| byte == b'Z')? + 1;
         let time: Timestamp = text[..length].parse().ok()?;
         let seconds = time.as_second() - self.started.as_second();
         match seconds {
