@@ -47,7 +47,7 @@ fn resource(definition: &Value, version: &Value) -> Resource {
     }
 }
 
-/// Metadata is what it is of every kind; a definition can only limit its names.
+/// Version, kind and metadata are what they are of every kind; a definition can only limit names.
 fn with_metadata(mut schema: Schema) -> Schema {
     if let Shape::Map(map) = &mut schema.shape {
         let given = map.fields.get("metadata").and_then(|metadata| metadata.validation.clone());
@@ -57,6 +57,10 @@ fn with_metadata(mut schema: Schema) -> Schema {
             map.fields.entry(name.to_owned()).or_insert_with(|| text.clone());
         }
         map.fields.insert("metadata".to_owned(), Arc::new(Schema { validation: given, ..metadata }));
+        for field in ["apiVersion", "kind"] {
+            let text = Schema { shape: Shape::Scalar(Scalar::String), ..Schema::default() };
+            map.fields.entry(field.to_owned()).or_insert_with(|| Arc::new(text));
+        }
     }
     schema
 }

@@ -228,8 +228,11 @@ impl Server {
                 self.authorize(call)?;
                 self.dispatch(call)
             }
-            Route::Other => self.answer_other(request).map(Answer::from),
-            Route::Unknown => Ok(discovery::not_found().into()),
+            Route::Other => self.answer_other(now, request).map(Answer::from),
+            Route::Unknown { access, is_built_in } => {
+                self.check(&request.user, access)?;
+                if is_built_in { Err(Failure::no_such_path()) } else { Ok(discovery::not_found().into()) }
+            }
         }
     }
 
@@ -288,6 +291,7 @@ impl Server {
 
     fn commit(&mut self, call: Call<'_>, key: Key, change: Change, object: Value) -> Arc<Commit> {
         let collection = call.target.served.collection.clone();
+        let object = self.kinds.store_form(&call.target.served, object);
         self.commit_to(Write { time: call.now, collection, key, change, object, request: call.request.id })
     }
 
