@@ -56,14 +56,18 @@ fn config_map(greeting: &Greeting) -> operator_sdk::Result<ConfigMap> {
     })
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn operator() -> Operator {
     let mut operator = Operator::builder("hello-operator", env!("CARGO_PKG_VERSION"));
     operator.installs::<Greeting>();
     let greetings = operator.watch::<Greeting>();
     let maps = operator.watch::<ConfigMap>();
     operator.controller(Controller::new(Hello { maps: maps.clone() }, &greetings).owns(&maps));
-    operator.run().await
+    operator
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    operator().run().await
 }
 
 #[cfg(test)]

@@ -37,8 +37,6 @@ mod fixture;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
-mod recorded;
-#[cfg(test)]
 mod tests;
 
 /// Owns what was there when the first applier came and nobody owned it.

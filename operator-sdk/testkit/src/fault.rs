@@ -71,6 +71,8 @@ pub enum Effect {
     CrashBefore(Outage),
     /// The request is carried out, and the process dies without hearing of it.
     CrashAfter(Outage),
+    /// The process is asked to end in good order, and is started again.
+    Stop,
     /// The answer to a request gets lost.
     Lost(Loss),
     /// The server refuses a request.
@@ -81,6 +83,8 @@ pub enum Effect {
     Race(Times),
     /// A request arrives so much later, whether or not somebody still waits for it.
     Late(Seconds),
+    /// The answer comes so much later.
+    Slow(Seconds),
     /// Somebody changes the object that was just written.
     UserEdit(Edit),
     /// Somebody deletes the object that was just written.

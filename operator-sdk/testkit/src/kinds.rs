@@ -6,12 +6,20 @@
 
 use std::sync::{Arc, LazyLock};
 
+use serde_json::{Value, json};
+
 use crate::{
     resource::{Resource, Rules, ScalePaths},
-    schema::openapi,
+    schema::{Schema, Shape, decode::normalise, openapi},
 };
 
-mod other;
+mod default;
+mod definition;
+mod findings;
+mod pod;
+mod service;
+mod simple;
+mod workload;
 
 /// The built-in kinds, made once a process.
 pub fn builtin() -> &'static [Arc<Resource>] {
@@ -70,15 +78,42 @@ impl Row {
                 selector: Some(".spec.selector".to_owned()),
             }),
             selectable_fields: texts(self.selectable_fields),
-            rules: rules(group, self.kind),
+            rules: rules(self.kind, &schema, has(Status)),
             schema,
         }
     }
 }
 
 /// What only that kind does.
-fn rules(_group: &str, _kind: &str) -> Arc<dyn Rules> {
-    Arc::new(other::Other)
+fn rules(kind: &'static str, schema: &Arc<Schema>, has_status: bool) -> Arc<dyn Rules> {
+    match kind {
+        "Pod" => Arc::new(pod::Pod),
+        "Service" => Arc::new(service::Service),
+        "CustomResourceDefinition" => Arc::new(definition::Definition),
+        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" | "CronJob" | "ReplicationController" => {
+            Arc::new(workload::Workload::new(kind, schema.clone()))
+        }
+        _ => Arc::new(simple::Simple::new(kind, schema.clone(), has_status)),
+    }
+}
+
+/// The status of a new object whose status is not told.
+fn empty_status(schema: &Schema) -> Value {
+    let Shape::Map(map) = &schema.shape else { return Value::Null };
+    let mut status = json!({});
+    match map.fields.get("status").map(|schema| normalise(schema, &mut status)) {
+        Some(Ok(_)) => status,
+        _ => Value::Null,
+    }
+}
+
+/// The schema of a kind of `io.k8s.api`.
+fn schema_of(name: &str) -> Arc<Schema> {
+    openapi::schema(&format!("io.k8s.api.{name}"))
+}
+
+fn definition_schema() -> Arc<Schema> {
+    openapi::schema(&format!("{EXTENSIONS}.v1.CustomResourceDefinition"))
 }
 
 const fn row(
@@ -197,7 +232,6 @@ const TABLE: &[Row] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::Shape;
 
     #[test]
     fn the_shape_of_every_kind_is_known() {

@@ -1,11 +1,18 @@
 //! What every run is judged by.
 
+mod answers;
 pub(crate) mod canonical;
+mod conditions;
 pub(crate) mod reference;
+mod summary;
 
 use jiff::Timestamp;
 
-use crate::{record::State, store::Commit};
+use self::reference::Reference;
+use crate::{
+    record::{Record, State, Violation},
+    store::Commit,
+};
 
 /// Somebody who knows what must hold at every instant. One is made for each run; a closure of these arguments is one, too.
 pub trait Judge: Send {
@@ -22,4 +29,18 @@ impl<F: FnMut(&Commit, &State) -> Vec<String> + Send> Judge for F {
     fn see(&mut self, commit: &Commit, state: &State) -> Vec<String> {
         self(commit, state)
     }
+}
+
+/// Everything that does not hold of a run, in the order of time: what was found on the way, and what only the whole shows.
+pub(crate) fn judge(record: &Record, reference: Option<&Reference>) -> Vec<Violation> {
+    let mut violations = record.violations.clone();
+    violations.extend(answers::judge(record));
+    violations.extend(conditions::judge(record));
+    if let Some(reference) = reference {
+        let excesses = summary::excesses(&summary::summarise(record), &reference.summary, &record.plan);
+        let violation = |message| Violation { oracle: "O3 summary", time: record.end, message };
+        violations.extend(excesses.into_iter().map(violation));
+    }
+    violations.sort_by_key(|violation| violation.time);
+    violations
 }

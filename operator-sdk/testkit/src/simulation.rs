@@ -35,7 +35,13 @@ pub use self::{
     wire::Wire,
     workload::{Act, Manifest, Step, act, apply, delete},
 };
-use crate::{actor::Actor, fault::Plan, oracle::Judge, record::Record, request::User};
+use crate::{
+    actor::Actor,
+    fault::Plan,
+    oracle::{Judge, reference::Reference},
+    record::Record,
+    request::User,
+};
 
 /// A world, ready to be run as often as one likes.
 #[derive(Clone)]
@@ -113,14 +119,18 @@ impl Simulation {
     pub fn actor(self, actor: impl Actor) -> Self {
         let actor = Arc::new(actor);
         let name = actor.name().to_owned();
-        self.boxed_process(&name, User::administrator(), move |environment| {
+        let mut simulation = self.boxed_process(&name, User::administrator(), move |environment| {
             let acting = actor.run(environment);
             Box::pin(async move {
                 acting.await;
                 // One that has done what it wanted stays away.
                 futures::future::pending().await
             })
-        })
+        });
+        if let Some(process) = simulation.processes.last_mut() {
+            process.is_actor = true;
+        }
+        simulation
     }
 
     /// What people ask for first.
@@ -157,7 +167,16 @@ impl Simulation {
 
     /// Runs once, with this going wrong.
     pub fn run_with(&self, seed: u64, plan: &Plan) -> Record {
-        run::run(self, seed, plan, None)
+        self.run_once(seed, plan, None)
+    }
+
+    pub(crate) fn run_once(&self, seed: u64, plan: &Plan, reference: Option<&Reference>) -> Record {
+        run::run(self, seed, plan, reference)
+    }
+
+    /// The processes that are on trial, actors aside.
+    pub(crate) fn process_names(&self) -> impl Iterator<Item = &str> {
+        self.processes.iter().filter(|process| !process.is_actor).map(|process| &*process.name)
     }
 
     fn boxed_process(
@@ -166,7 +185,7 @@ impl Simulation {
         user: User,
         body: impl Fn(Environment) -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
     ) -> Self {
-        self.processes.push(Definition { name: name.into(), user, body: Arc::new(body) });
+        self.processes.push(Definition { name: name.into(), user, is_actor: false, body: Arc::new(body) });
         self
     }
 }

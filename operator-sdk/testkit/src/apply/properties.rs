@@ -139,12 +139,19 @@ fn run(writes: &[Write]) -> Option<Value> {
     live
 }
 
-/// As the server's defaulting leaves them.
+/// As the server reads them: what it knows of has no nulls.
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
-            Value::Object(fields.map(|(name, value)| (name, without_nulls(value))).collect())
+            Value::Object(
+                fields
+                    .map(|(name, value)| {
+                        let value = if name == "free" { value } else { without_nulls(value) };
+                        (name, value)
+                    })
+                    .collect(),
+            )
         }
         other => other,
     }

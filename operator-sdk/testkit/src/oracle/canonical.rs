@@ -111,7 +111,7 @@ fn compare(
 }
 
 /// A generated name without its end.
-fn stable_name(object: &Value, name: &str) -> String {
+pub(crate) fn stable_name(object: &Value, name: &str) -> String {
     match object["metadata"]["generateName"].as_str() {
         Some(base) if name.starts_with(base) => format!("{base}*"),
         _ => name.to_owned(),

@@ -1,6 +1,9 @@
 //! What a run comes to if nothing goes wrong.
 
-use super::canonical::{Canonical, Mask};
+use super::{
+    canonical::{Canonical, Mask},
+    summary::{Summary, summarise},
+};
 use crate::record::{Record, State};
 
 /// What each step of a workload comes to, as runs with different seeds agree.
@@ -9,6 +12,8 @@ pub(crate) struct Reference {
     steps: Vec<Canonical>,
     base: u64,
     mask: Mask,
+    /// What was created and deleted.
+    pub(crate) summary: Summary,
 }
 
 impl Reference {
@@ -20,10 +25,20 @@ impl Reference {
         let Some((first, others)) = runs.split_first() else { return Self::default() };
         let steps = canonical(first);
         let mut mask = Mask::new();
+        let summary = summarise(first);
         for other in others.iter().map(canonical) {
             steps.iter().zip(&other).for_each(|(step, other)| mask.extend(step.mask(other)));
         }
-        Self { steps, base: first.base, mask }
+        Self { steps, base: first.base, mask, summary }
+    }
+
+    /// Runs that come to something else, in which step, and how.
+    pub(crate) fn disagreements<'a>(&self, runs: &'a [Record]) -> Vec<(&'a Record, usize, String)> {
+        let steps =
+            runs.iter().flat_map(|run| run.settled.iter().enumerate().map(move |(step, settled)| (run, step, settled)));
+        let differing =
+            steps.map(|(run, step, settled)| (run, step, self.differences(step, &settled.state).join("\n  ")));
+        differing.filter(|(.., differences)| !differences.is_empty()).collect()
     }
 
     /// How a state differs from what a step came to.

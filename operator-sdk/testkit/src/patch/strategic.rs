@@ -11,6 +11,8 @@ use crate::{
 
 mod list;
 mod order;
+#[cfg(test)]
+mod tests;
 
 const DIRECTIVE: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";

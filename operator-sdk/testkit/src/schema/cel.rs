@@ -88,6 +88,11 @@ impl Rule {
         }
     }
 
+    /// Why it can not be asked; `None`: it can.
+    pub fn problem(&self) -> Option<&str> {
+        self.program.as_ref().err().map(String::as_str)
+    }
+
     /// What is said when the rule does not hold.
     fn words(&self, scope: &Context<'_>) -> String {
         if let Some(program) = &self.message_program

@@ -27,6 +27,8 @@ pub(crate) type Body = Arc<dyn Fn(Environment) -> BoxFuture<'static, Result<(), 
 pub(crate) struct Definition {
     pub(crate) name: Arc<str>,
     pub(crate) user: User,
+    /// Whether it belongs to the world, and is not on trial.
+    pub(crate) is_actor: bool,
     pub(crate) body: Body,
 }
 

@@ -114,6 +114,10 @@ impl Tap {
                     self.struck(request, &strike);
                     return lose(loss.seen_as).await;
                 }
+                Effect::Slow(pause) => {
+                    self.struck(request, &strike);
+                    sleep(Duration::from_secs(pause.seconds)).await;
+                }
                 Effect::Garbled(garbling) => {
                     self.struck(request, &strike);
                     return Passage::Answer(garble(*garbling, reply));
@@ -229,6 +233,7 @@ fn strikes_later(effect: &Effect) -> bool {
         Effect::CrashAfter(_)
             | Effect::Lost(Loss { is_applied: true, .. })
             | Effect::Garbled(_)
+            | Effect::Slow(_)
             | Effect::UserEdit(_)
             | Effect::UserDelete
             | Effect::UserRecreate
@@ -258,6 +263,10 @@ fn refuse(refusal: &Refusal) -> Reply {
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": code,
     });
+    if message.starts_with("Too large resource version") {
+        let cause = serde_json::json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"});
+        status["details"] = serde_json::json!({"causes": [cause]});
+    }
     let mut headers = Vec::new();
     if *retry_after_seconds > 0 {
         status["details"] = serde_json::json!({"retryAfterSeconds": retry_after_seconds});

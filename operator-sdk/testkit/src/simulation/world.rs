@@ -147,6 +147,7 @@ impl World {
             Effect::CrashBefore(outage) | Effect::CrashAfter(outage) => {
                 life.kill(Duration::from_secs(outage.down_seconds));
             }
+            Effect::Stop => life.stop(),
             Effect::Freeze(pause) => {
                 let gate = Arc::clone(&life.gate);
                 gate.shut();

@@ -6,6 +6,7 @@
 //! - times near the case's own: `now`, or `now+30s`;
 //! - names made from `generateName`, addresses of Services, node ports, continue tokens, the namespace's name;
 //! - `managedFields`: by manager, as two that wrote within a second may stand either way;
+//! - the order of the causes of a refusal, and what is too long to read;
 //! - bookmarks, except the one that ends the initial events: they come when they come.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,9 @@ use crate::{
 };
 
 const UID_LENGTH: usize = 36;
+
+/// Of a longer text its beginning is kept, and how long it is.
+const LONGEST: usize = 4000;
 
 /// The answers and watches of a case, comparable.
 pub fn normalise(observed: &Observed) -> Value {
@@ -185,7 +189,7 @@ impl Names {
             }
         }
         let renamed = self.texts.iter().fold(renamed, |text, (from, to)| text.replace(from, to));
-        mask_revisions(&renamed)
+        shorten(mask_revisions(&renamed))
     }
 
     /// The uid that a text begins with.
@@ -218,6 +222,14 @@ fn is_floating_one(fields: &Map<String, Value>) -> bool {
 
 fn revision(value: &Value) -> Option<u64> {
     value.as_str()?.parse().ok()
+}
+
+/// What is long is long to see what the server does with it; nobody reads it.
+fn shorten(text: String) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}… of {} bytes", &text[..end], text.len()),
+        None => text,
+    }
 }
 
 /// Messages that name revisions, as numbers.

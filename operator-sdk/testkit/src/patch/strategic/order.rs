@@ -17,10 +17,12 @@ pub(super) fn apply(live: &mut Fields, patch: &mut Fields, schema: &Schema) -> R
         let key = list.and_then(|list| list.merge_key.as_deref());
         let original = live.get(&name).cloned().map(array).transpose()?;
         let wanted = patch.remove(&name).map(array).transpose()?;
+        if original.is_none() && wanted.is_none() {
+            continue;
+        }
         check(wanted.as_deref().unwrap_or_default(), &order, key)?;
         let merged = match (original.clone(), wanted) {
-            (None, None) => continue,
-            (Some(original), None) => original,
+            (original, None) => original.unwrap_or_default(),
             (None, Some(wanted)) => wanted.into_iter().filter_map(without_directives).collect(),
             (Some(original), Some(wanted)) => match list {
                 Some(list) if list.strategy.merges => list::merge(original, wanted, list)?,
@@ -59,6 +61,11 @@ pub(super) fn arrange(items: Vec<Value>, first: &[Value], second: &[Value], key:
 fn check(wanted: &[Value], order: &[Value], key: Option<&str>) -> Result<(), PatchError> {
     if order.is_empty() {
         return Ok(());
+    }
+    if let Some(key) = key
+        && let Some(item) = order.iter().find(|item| item.get(key).is_none())
+    {
+        return Err(without_merge_key(item, key));
     }
     let mut rest = order.iter();
     for item in wanted.iter().filter(|item| key.is_none() || item.get(DIRECTIVE).is_none()) {

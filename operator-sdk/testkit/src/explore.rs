@@ -1,0 +1,197 @@
+//! Runs a simulation with everything that can go wrong, one thing at a time, in pairs, or at random; and makes what it finds
+//! as small as it can.
+
+mod enumerate;
+mod parallel;
+mod random;
+mod saved;
+mod shrink;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeSet, path::Path};
+
+pub use self::saved::{REPLAY, Saved};
+use crate::{
+    fault::{Fault, Plan},
+    oracle::{self, reference::Reference},
+    record::{Record, Violation},
+    simulation::Simulation,
+    verdict::{Finding, Verdict},
+};
+
+/// The seed of every run whose plan names requests by number: they are numbered as in the reference.
+const SEED: u64 = 1;
+/// Seeds of the runs in which nothing goes wrong. What they do not agree on is not compared.
+const REFERENCE_SEEDS: [u64; 3] = [SEED, 2, 3];
+/// After so many plans that fail, the others are left.
+const FINDINGS_MAX: usize = 20;
+
+/// What is to go wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    choice: Choice,
+    is_hostile: bool,
+    keep: fn(&Fault) -> bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Choice {
+    Single,
+    Pairs { at_most: usize },
+    Soak { runs: usize, faults: usize },
+}
+
+impl Faults {
+    /// Each single fault, at every write, request and notification of the reference.
+    pub fn single() -> Self {
+        Self { choice: Choice::Single, is_hostile: false, keep: |_| true }
+    }
+
+    /// Two faults at once: all pairs, or, where there are more, so many of them by chance.
+    pub fn pairs(at_most: usize) -> Self {
+        Self { choice: Choice::Pairs { at_most }, ..Self::single() }
+    }
+
+    /// So many runs with a seed and up to so many faults of their own.
+    pub fn soak(runs: usize, faults: usize) -> Self {
+        Self { choice: Choice::Soak { runs, faults }, ..Self::single() }
+    }
+
+    /// Also what no correct server does.
+    #[must_use]
+    pub fn hostile(self) -> Self {
+        Self { is_hostile: true, ..self }
+    }
+
+    /// Only those that `keep` keeps.
+    #[must_use]
+    pub fn only(self, keep: fn(&Fault) -> bool) -> Self {
+        Self { keep, ..self }
+    }
+}
+
+/// One run to be made.
+#[derive(Clone, Debug)]
+struct Case {
+    seed: u64,
+    plan: Plan,
+}
+
+impl Simulation {
+    /// Runs with nothing going wrong, and then with each plan of these faults.
+    pub fn explore(&self, faults: Faults) -> Verdict {
+        let (reference, mut verdict) = self.reference();
+        let Some((reference, record)) = reference else { return verdict };
+        if let Some(saved) = Saved::to_be_replayed() {
+            verdict.replayed = true;
+            let case = Case { seed: saved.seed, plan: saved.plan() };
+            verdict.findings.push(self.finding(&case, &reference));
+            verdict.plans = 1;
+            return verdict;
+        }
+        let cases = self.cases(faults, &record);
+        self.examine(cases, &reference, &mut verdict);
+        verdict
+    }
+
+    /// Runs every plan that is saved in a folder, as `*.yaml`; the path is that of the crate, or a whole one.
+    ///
+    /// # Panics
+    /// If a plan cannot be read.
+    pub fn replay_saved(&self, folder: impl AsRef<Path>) -> Verdict {
+        let (reference, mut verdict) = self.reference();
+        let Some((reference, _)) = reference else { return verdict };
+        let saved = Saved::all_of(folder.as_ref());
+        let cases = saved.into_iter().map(|saved| Case { seed: saved.seed, plan: saved.plan() }).collect();
+        self.examine(cases, &reference, &mut verdict);
+        verdict
+    }
+
+    /// What a run comes to if nothing goes wrong; `None`, and the reason in the verdict, if even then something does.
+    fn reference(&self) -> (Option<(Reference, Record)>, Verdict) {
+        let mut verdict = Verdict::default();
+        let plan = Plan::default();
+        let seeds = [SEED].into_iter().chain(REFERENCE_SEEDS);
+        let mut runs = parallel::map(&seeds.collect::<Vec<_>>(), |seed| self.run_once(*seed, &plan, None));
+        let again = runs.remove(0);
+        verdict.references = runs.len();
+        for run in &runs {
+            let mut violations = oracle::judge(run, None);
+            if run.seed == SEED && run.digest() != again.digest() {
+                violations.push(Violation { oracle: "O8 determinism", time: run.end, message: unlike(run, &again) });
+            }
+            if !violations.is_empty() {
+                verdict.findings.push(Finding::new(run, violations));
+            }
+        }
+        if !verdict.findings.is_empty() {
+            return (None, verdict);
+        }
+        let reference = Reference::of(&runs);
+        for (run, step, differences) in reference.disagreements(&runs) {
+            let message = format!("step {}: runs with other seeds come to something else:\n  {differences}", step + 1);
+            let violation = Violation { oracle: "O1 convergence", time: run.end, message };
+            verdict.findings.push(Finding::new(run, vec![violation]));
+        }
+        if !verdict.findings.is_empty() {
+            return (None, verdict);
+        }
+        (Some((reference, runs.remove(0))), verdict)
+    }
+
+    fn cases(&self, faults: Faults, record: &Record) -> Vec<Case> {
+        let processes: BTreeSet<&str> = self.process_names().collect();
+        let mut singles = enumerate::singles(record, &processes);
+        if faults.is_hostile {
+            singles.extend(enumerate::hostile(record, &processes));
+        }
+        singles.retain(faults.keep);
+        match faults.choice {
+            Choice::Single => singles.into_iter().map(|fault| Case { seed: SEED, plan: Plan::of([fault]) }).collect(),
+            Choice::Pairs { at_most } => {
+                let pairs = random::pairs(&singles, at_most);
+                pairs.into_iter().map(|pair| Case { seed: SEED, plan: Plan::of(pair) }).collect()
+            }
+            Choice::Soak { runs, faults } => (0..runs)
+                .map(|number| {
+                    let seed = 1000 + number as u64;
+                    Case { seed, plan: Plan::of(random::some(&singles, faults, seed)) }
+                })
+                .collect(),
+        }
+    }
+
+    /// Runs all cases, and notes those that fail, each as small as it can be made.
+    fn examine(&self, cases: Vec<Case>, reference: &Reference, verdict: &mut Verdict) {
+        verdict.plans = cases.len();
+        let failing = parallel::find(&cases, FINDINGS_MAX, |case| {
+            let record = self.run_once(case.seed, &case.plan, Some(reference));
+            let violations = oracle::judge(&record, Some(reference));
+            let fired = record.struck.len();
+            (fired, (!violations.is_empty()).then(|| Finding::new(&record, violations)))
+        });
+        verdict.runs = failing.runs;
+        verdict.struck = failing.struck;
+        verdict.findings = parallel::map(&failing.findings, |finding| {
+            if finding.plan.faults.len() < 2 { finding.clone() } else { shrink::shrink(self, finding, reference) }
+        });
+    }
+
+    fn finding(&self, case: &Case, reference: &Reference) -> Finding {
+        let record = self.run_once(case.seed, &case.plan, Some(reference));
+        let violations = oracle::judge(&record, Some(reference));
+        Finding::new(&record, violations)
+    }
+}
+
+/// How two runs differ that should not.
+fn unlike(run: &Record, again: &Record) -> String {
+    let (lines, others) =
+        (run.requests.iter().map(ToString::to_string), again.requests.iter().map(ToString::to_string));
+    let differing = lines.zip(others).find(|(line, other)| line != other);
+    match differing {
+        Some((line, other)) => format!("the same seed gives two different runs; first\n  {line}\n  {other}"),
+        None => "the same seed gives two different runs, with the same requests".to_owned(),
+    }
+}

@@ -1,0 +1,201 @@
+//! What an exploration finds, shown by processes that give each ConfigMap a Secret: a careful one, and some with the bugs
+//! that are found again and again in operators.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use http::Method;
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+use super::*;
+use crate::{
+    fault::Effect,
+    request::{Reply, Request, User},
+    service::Called,
+    simulation::{Environment, Manifest, apply, delete},
+};
+
+const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+const SECRETS: &str = "/api/v1/namespaces/default/secrets";
+
+/// What a process does wrong.
+#[derive(Clone, Copy, PartialEq)]
+enum Bug {
+    None,
+    /// It counts on being told of everything: it looks only at what a watch tells.
+    EdgeTriggered,
+    /// It does not know its own creation again.
+    TakesItsOwnForForeign,
+    /// Its watch has no time-out.
+    WaitsForEver,
+    /// It makes one more each time it is unsure.
+    MakesTwo,
+    /// It gives up at the first error.
+    GivesUp,
+}
+
+/// Makes each map's secret, and deletes the secrets of maps that are gone; for ever.
+async fn mirror(environment: Environment, bug: Bug) -> Result<(), String> {
+    let mut has_listed = false;
+    loop {
+        if let Some(list) = list(&environment, MAPS).await {
+            if !has_listed || bug != Bug::EdgeTriggered {
+                has_listed = true;
+                level(&environment, &list, bug).await;
+            }
+            follow(&environment, &list, bug).await;
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Makes what lacks, and deletes what is too much.
+async fn level(environment: &Environment, maps: &Value, bug: Bug) {
+    let names = |list: &Value| -> Vec<String> {
+        let items = list["items"].as_array().cloned().unwrap_or_default();
+        items.iter().filter_map(|item| item["metadata"]["name"].as_str().map(str::to_owned)).collect()
+    };
+    let Some(secrets) = list(environment, SECRETS).await else { return };
+    let (wanted, held) = (names(maps), names(&secrets));
+    for name in wanted.iter().filter(|name| !held.contains(name)) {
+        make(environment, name, bug).await;
+    }
+    for name in held.iter().filter(|name| !wanted.contains(name)) {
+        ask(environment, Request::new(Method::DELETE, format!("{SECRETS}/{name}"))).await;
+    }
+}
+
+async fn follow(environment: &Environment, list: &Value, bug: Bug) {
+    let version = list["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+    let request = Request::new(Method::GET, MAPS)
+        .with_query("watch", "true")
+        .with_query("timeoutSeconds", "240")
+        .with_query("resourceVersion", version);
+    let limit = if bug == Bug::WaitsForEver { Duration::MAX } else { Duration::from_secs(300) };
+    let Ok(Ok(Called::Watch(mut lines))) = timeout(Duration::from_secs(30), environment.wire().send(request)).await
+    else {
+        return;
+    };
+    while let Ok(Some(Ok(line))) = timeout(limit, lines.next()).await {
+        let Ok(event) = serde_json::from_slice::<Value>(&line.bytes()) else { return };
+        let name = event["object"]["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        match event["type"].as_str() {
+            Some("ADDED") => make(environment, &name, bug).await,
+            Some("DELETED") => {
+                ask(environment, Request::new(Method::DELETE, format!("{SECRETS}/{name}"))).await;
+            }
+            _ => return,
+        }
+    }
+}
+
+async fn make(environment: &Environment, name: &str, bug: Bug) {
+    for attempt in 0..10 {
+        let name = if bug == Bug::MakesTwo && attempt > 0 { format!("{name}-{attempt}") } else { name.to_owned() };
+        let body = json!({"metadata": {"name": name}});
+        match ask(environment, Request::new(Method::POST, SECRETS).with_body(&body)).await {
+            Some(reply) if reply.is_success() => return,
+            Some(reply) if reply.code == 409 && bug == Bug::TakesItsOwnForForeign => {
+                tracing::error!(name, "the name is taken by somebody else");
+                ask(environment, Request::new(Method::DELETE, format!("{SECRETS}/{name}"))).await;
+                std::future::pending::<()>().await;
+            }
+            Some(reply) if reply.code == 409 => return,
+            _ if bug == Bug::GivesUp => std::future::pending().await,
+            _ => sleep(Duration::from_secs(1)).await,
+        }
+    }
+}
+
+async fn ask(environment: &Environment, request: Request) -> Option<Reply> {
+    match timeout(Duration::from_secs(5), environment.wire().send(request)).await {
+        Ok(Ok(Called::Reply(reply))) => Some(reply),
+        _ => None,
+    }
+}
+
+/// The list that was asked for; `None` for whatever else may come.
+async fn list(environment: &Environment, path: &str) -> Option<Value> {
+    let reply = ask(environment, Request::new(Method::GET, path)).await.filter(Reply::is_success)?;
+    let list: Value = serde_json::from_slice(&reply.bytes()).ok()?;
+    list["items"].is_array().then_some(list)
+}
+
+fn maps(names: &[&str]) -> Manifest {
+    let map = |name: &&str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
+    names.iter().map(map).collect()
+}
+
+fn simulation(bug: Bug) -> Simulation {
+    Simulation::new()
+        .process("mirror", User::administrator(), move |environment| mirror(environment, bug))
+        .with(maps(&["a", "b"]))
+        .then(apply(maps(&["c"])))
+        .then(delete(maps(&["a"])))
+}
+
+/// What is broken in the end, as reports name it, and by which faults.
+fn broken(bug: Bug, faults: Faults) -> (BTreeSet<&'static str>, Vec<Finding>) {
+    let verdict = simulation(bug).explore(faults);
+    let oracles =
+        verdict.findings.iter().flat_map(|finding| finding.violations.iter().map(|violation| violation.oracle));
+    (oracles.collect(), verdict.findings.clone())
+}
+
+#[test]
+fn a_careful_process_passes_every_single_fault() {
+    let verdict = simulation(Bug::None).explore(Faults::single());
+    verdict.assert_converges();
+    assert!(verdict.plans > 100 && verdict.runs == verdict.plans, "{verdict}");
+    assert!(verdict.struck * 10 >= verdict.runs * 9, "{verdict}");
+}
+
+#[test]
+fn each_bug_is_found_by_the_fault_that_shows_it() {
+    type Bites = fn(&Fault) -> bool;
+    let cases: [(Bug, Bites, &str); 5] = [
+        (Bug::EdgeTriggered, |fault| matches!(fault.effect, Effect::WatchGap(_)), "O1 convergence"),
+        (Bug::TakesItsOwnForForeign, |fault| matches!(fault.effect, Effect::Lost(_)), "O1 convergence"),
+        (Bug::WaitsForEver, |fault| fault.effect == Effect::WatchHang, "O1 convergence"),
+        (Bug::MakesTwo, |fault| matches!(fault.effect, Effect::Lost(_)), "O3 summary"),
+        (Bug::GivesUp, |fault| matches!(fault.effect, Effect::Refuse(_)), "O1 convergence"),
+    ];
+    for (bug, bites, oracle) in cases {
+        let (oracles, _) = broken(bug, Faults::single().only(bites));
+        assert!(oracles.contains(oracle), "{oracle}: {oracles:?}");
+    }
+}
+
+#[test]
+fn a_plan_that_fails_is_made_as_small_as_it_can_be() {
+    let (oracles, findings) = broken(Bug::GivesUp, Faults::soak(12, 5));
+    assert!(oracles.contains("O1 convergence"));
+    assert!(findings.iter().all(|finding| finding.plan.faults.len() == 1), "{findings:?}");
+}
+
+#[test]
+fn a_report_names_what_is_broken_the_plan_the_requests_and_the_way_to_replay_it() {
+    let verdict =
+        simulation(Bug::GivesUp).explore(Faults::single().only(|fault| matches!(fault.effect, Effect::Refuse(_))));
+    let report = verdict.to_string();
+    for part in
+        ["✗ ", "O1 convergence: step 1", "secrets/default/a", "refuse:", "write 1: POST", "← Refuse", "replay: "]
+    {
+        assert!(report.contains(part), "{part} lacks in\n{report}");
+    }
+}
+
+#[test]
+fn pairs_are_as_many_as_asked_for() {
+    let verdict = simulation(Bug::None).explore(Faults::pairs(40));
+    assert_eq!(verdict.plans, 40);
+    assert!(verdict.is_good(), "{verdict}");
+}
+
+#[test]
+fn a_simulation_that_fails_without_faults_is_not_explored() {
+    let verdict =
+        simulation(Bug::None).judged_by(|| |_: &_, _: &_| vec!["never good".to_owned()]).explore(Faults::single());
+    assert_eq!((verdict.plans, verdict.is_good()), (0, false));
+}

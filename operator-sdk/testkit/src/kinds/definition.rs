@@ -1,0 +1,120 @@
+//! CustomResourceDefinition: names that follow from others, and the rules of a structural schema that people break.
+//!
+//! Whether it is established, and its names accepted, is the server's to say.
+
+use serde_json::{Map as JsonMap, Value, json};
+
+use super::{
+    default::{or_set, set_within, text},
+    findings::{Findings, fields, items},
+};
+use crate::{
+    cause::Cause,
+    resource::{Part, Rules},
+    schema::Rule,
+};
+
+/// What a CustomResourceDefinition does.
+pub(super) struct Definition;
+
+impl Rules for Definition {
+    fn default(&self, object: &mut Value) {
+        super::default::apply_defaults(&super::definition_schema(), object);
+    }
+
+    fn prepare(&self, new: &mut Value, old: Option<&Value>, part: Part) {
+        if old.is_some() || part == Part::Status {
+            return;
+        }
+        let stored = items(&new["spec"]["versions"]).filter(|version| version["storage"] == json!(true));
+        let stored: Vec<Value> = stored.map(|version| version["name"].clone()).collect();
+        let names = json!({"kind": "", "plural": ""});
+        new["status"] = json!({"conditions": null, "acceptedNames": names, "storedVersions": stored});
+    }
+
+    fn validate(&self, new: &Value, old: Option<&Value>, part: Part) -> Vec<Cause> {
+        let mut findings = Findings::default();
+        if part == Part::Main {
+            check(new, &mut findings);
+            if let Some(old) = old {
+                for key in ["group", "scope"] {
+                    findings.immutable(&new["spec"][key], &old["spec"][key], &format!("spec.{key}"));
+                }
+                for key in ["kind", "plural"] {
+                    let (new, old) = (&new["spec"]["names"][key], &old["spec"]["names"][key]);
+                    findings.immutable(new, old, &format!("spec.names.{key}"));
+                }
+            }
+        }
+        findings.0
+    }
+}
+
+/// Sets what is not given.
+pub(super) fn set_defaults(definition: &mut JsonMap<String, Value>) {
+    let Some(spec) = definition.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    set_within(spec, "conversion", "strategy", "None");
+    let Some(names) = spec.get_mut("names").and_then(Value::as_object_mut) else { return };
+    if let Some(kind) = text(names, "kind") {
+        or_set(names, "singular", kind.to_lowercase());
+        or_set(names, "listKind", format!("{kind}List"));
+    }
+}
+
+fn check(definition: &Value, findings: &mut Findings) {
+    let spec = &definition["spec"];
+    let name = definition["metadata"]["name"].as_str().unwrap_or_default();
+    let group = spec["group"].as_str().unwrap_or_default();
+    let plural = spec["names"]["plural"].as_str().unwrap_or_default();
+    if name != format!("{plural}.{group}") {
+        findings.invalid("metadata.name", &json!(name), "must be spec.names.plural+\".\"+spec.group");
+    }
+    for (key, value) in [("group", group), ("names.plural", plural)] {
+        if value.is_empty() {
+            findings.required(format!("spec.{key}"), "");
+        }
+    }
+    for key in ["kind", "singular", "listKind"] {
+        if spec["names"][key].as_str().unwrap_or_default().is_empty() {
+            findings.required(format!("spec.names.{key}"), "");
+        }
+    }
+    findings.not_one_of("spec.scope", &spec["scope"], &["Cluster", "Namespaced"]);
+    let stored = items(&spec["versions"]).filter(|version| version["storage"] == json!(true)).count();
+    if stored != 1 {
+        let detail = "must have exactly one version marked as storage version";
+        findings.invalid("spec.versions", &spec["versions"], detail);
+    }
+    for (index, version) in items(&spec["versions"]).enumerate() {
+        let path = format!("spec.versions[{index}].schema.openAPIV3Schema");
+        let schema = &version["schema"]["openAPIV3Schema"];
+        if schema.is_null() {
+            findings.required(path, "schemas are required");
+        } else {
+            check_schema(schema, &path, findings);
+        }
+    }
+}
+
+fn check_schema(schema: &Value, path: &str, findings: &mut Findings) {
+    let is_free = ["x-kubernetes-preserve-unknown-fields", "x-kubernetes-int-or-string"];
+    if schema["type"].as_str().unwrap_or_default().is_empty() && is_free.iter().all(|key| schema[*key] != json!(true)) {
+        findings.required(format!("{path}.type"), "must not be empty for specified object fields");
+    }
+    for (index, rule) in items(&schema["x-kubernetes-validations"]).enumerate() {
+        if let Some(problem) = Rule::read(rule).problem() {
+            let path = format!("{path}.x-kubernetes-validations[{index}].rule");
+            findings.invalid(path, &rule["rule"], format!("compilation failed: {problem}"));
+        }
+    }
+    for (name, field) in fields(&schema["properties"]) {
+        if !(path.ends_with("openAPIV3Schema") && name == "metadata") {
+            check_schema(field, &format!("{path}.properties[{name}]"), findings);
+        }
+    }
+    for key in ["items", "additionalProperties"] {
+        if schema[key].is_object() {
+            check_schema(&schema[key], &format!("{path}.{key}"), findings);
+        }
+    }
+}

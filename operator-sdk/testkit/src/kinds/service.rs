@@ -1,0 +1,190 @@
+//! Service: ports, kinds of service, and addresses that the server gives.
+//!
+//! Addresses are made of the service's uid, so that they differ without a register of them; ports of nodes likewise.
+
+use serde_json::{Map as JsonMap, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{
+    default::or_set,
+    findings::{Findings, items},
+};
+use crate::{
+    cause::Cause,
+    resource::{Part, Rules},
+};
+
+/// What a service does.
+pub(super) struct Service;
+
+impl Rules for Service {
+    fn default(&self, object: &mut Value) {
+        super::default::apply_defaults(&super::schema_of("core.v1.Service"), object);
+    }
+
+    fn prepare(&self, new: &mut Value, old: Option<&Value>, part: Part) {
+        if part == Part::Status {
+            return;
+        }
+        if old.is_none() {
+            new["status"] = json!({"loadBalancer": {}});
+        }
+        let uid = new["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        let digest = Sha256::digest(uid.as_bytes());
+        let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut) else { return };
+        let old = old.map_or(&Value::Null, |old| &old["spec"]);
+        if spec.get("type") == Some(&json!("ExternalName")) {
+            for key in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
+                spec.remove(key);
+            }
+            return;
+        }
+        give_address(spec, old, &format!("10.96.{}.{}", digest[0], digest[1].max(2)));
+        give_node_ports(spec, old, 30000 + u16::from_be_bytes([digest[2], digest[3]]) % 2000);
+    }
+
+    fn validate(&self, new: &Value, old: Option<&Value>, part: Part) -> Vec<Cause> {
+        let mut findings = Findings::default();
+        if part == Part::Main {
+            check(&new["spec"], &mut findings);
+            if let Some(old) = old {
+                check_change(&new["spec"], &old["spec"], &mut findings);
+            }
+        }
+        findings.0
+    }
+}
+
+/// Sets what is not given.
+pub(super) fn set_defaults(service: &mut JsonMap<String, Value>) {
+    let Some(spec) = service.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    or_set(spec, "sessionAffinity", "None");
+    or_set(spec, "type", "ClusterIP");
+    match spec.get("sessionAffinity").and_then(Value::as_str) {
+        Some("None") => _ = spec.remove("sessionAffinityConfig"),
+        Some("ClientIP") => or_set(spec, "sessionAffinityConfig", json!({"clientIP": {"timeoutSeconds": 10800}})),
+        _ => {}
+    }
+    for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+        let number = port["port"].clone();
+        let Some(port) = port.as_object_mut() else { continue };
+        or_set(port, "protocol", "TCP");
+        if port.get("targetPort").is_none_or(|target| *target == json!(0) || *target == json!("")) {
+            port.insert("targetPort".to_owned(), number);
+        }
+    }
+    let kind = spec.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let is_external = matches!(kind.as_str(), "NodePort" | "LoadBalancer");
+    if is_external || (kind == "ClusterIP" && spec.contains_key("externalIPs")) {
+        or_set(spec, "externalTrafficPolicy", "Cluster");
+    }
+    if is_external || kind == "ClusterIP" {
+        or_set(spec, "internalTrafficPolicy", "Cluster");
+    }
+    if kind == "LoadBalancer" {
+        or_set(spec, "allocateLoadBalancerNodePorts", true);
+    }
+}
+
+fn give_address(spec: &mut JsonMap<String, Value>, old: &Value, address: &str) {
+    let given =
+        |value: Option<&Value>| value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+    let first = |value: Option<&Value>| given(value.and_then(|list| list.get(0)));
+    let address = given(spec.get("clusterIP"))
+        .or_else(|| first(spec.get("clusterIPs")))
+        .or_else(|| given(old.get("clusterIP")))
+        .unwrap_or_else(|| address.to_owned());
+    spec.insert("clusterIP".to_owned(), address.clone().into());
+    or_set(spec, "clusterIPs", json!([address]));
+    let has_selector = spec.get("selector").is_some();
+    if address == "None" && !has_selector {
+        or_set(spec, "ipFamilies", json!(["IPv4", "IPv6"]));
+        or_set(spec, "ipFamilyPolicy", "RequireDualStack");
+    }
+    or_set(spec, "ipFamilies", json!(["IPv4"]));
+    or_set(spec, "ipFamilyPolicy", "SingleStack");
+}
+
+fn give_node_ports(spec: &mut JsonMap<String, Value>, old: &Value, first: u16) {
+    let has_ports = match spec.get("type").and_then(Value::as_str) {
+        Some("NodePort") => true,
+        Some("LoadBalancer") => spec.get("allocateLoadBalancerNodePorts") != Some(&json!(false)),
+        _ => false,
+    };
+    let old: Vec<Value> = items(&old["ports"]).cloned().collect();
+    for (index, port) in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
+        let Some(port) = port.as_object_mut() else { continue };
+        if !has_ports {
+            port.remove("nodePort");
+            continue;
+        }
+        let before =
+            old.iter().find(|old| old.get("port") == port.get("port") && old.get("protocol") == port.get("protocol"));
+        let number = before.and_then(|old| old.get("nodePort")).cloned();
+        let fresh = 30000 + (usize::from(first) - 30000 + index) % 2768;
+        or_set(port, "nodePort", number.unwrap_or_else(|| json!(fresh)));
+    }
+}
+
+fn check(spec: &Value, findings: &mut Findings) {
+    let kinds = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
+    let kind = spec["type"].as_str().unwrap_or_default();
+    let is_headless = spec["clusterIP"] == "None";
+    let ports = items(&spec["ports"]).count();
+    match kind {
+        "ExternalName" => {
+            if spec["externalName"].as_str().unwrap_or_default().is_empty() {
+                findings.required("spec.externalName", "");
+            }
+        }
+        _ if ports == 0 && !is_headless => findings.required("spec.ports", ""),
+        "LoadBalancer" | "NodePort" if is_headless => {
+            let detail = format!("may not be set to 'None' for {kind} services");
+            findings.invalid("spec.clusterIPs[0]", &json!("None"), detail);
+        }
+        _ => {}
+    }
+    check_ports(spec, ports > 1, findings);
+    findings.labels(&spec["selector"], "spec.selector");
+    findings.not_one_of("spec.sessionAffinity", &spec["sessionAffinity"], &["ClientIP", "None"]);
+    findings.not_one_of("spec.type", &spec["type"], &kinds);
+}
+
+fn check_ports(spec: &Value, needs_names: bool, findings: &mut Findings) {
+    let mut names: Vec<&str> = Vec::new();
+    let mut numbers: Vec<(&Value, &Value)> = Vec::new();
+    for (index, port) in items(&spec["ports"]).enumerate() {
+        let path = format!("spec.ports[{index}]");
+        match port["name"].as_str().unwrap_or_default() {
+            "" if needs_names => findings.required(format!("{path}.name"), ""),
+            "" => {}
+            name => {
+                findings.label(&format!("{path}.name"), name);
+                if names.contains(&name) {
+                    findings.duplicate(format!("{path}.name"), &json!(name));
+                }
+                names.push(name);
+            }
+        }
+        findings.port_number(format!("{path}.port"), &port["port"]);
+        findings.not_one_of(format!("{path}.protocol"), &port["protocol"], &["SCTP", "TCP", "UDP"]);
+        findings.port(&format!("{path}.targetPort"), &port["targetPort"]);
+        let identity = (&port["protocol"], &port["port"]);
+        if numbers.contains(&identity) {
+            let value = json!({"protocol": identity.0, "port": identity.1});
+            findings.duplicate(path, &value);
+        }
+        numbers.push(identity);
+    }
+}
+
+/// An address stays, unless the service comes to have none or had none.
+fn check_change(new: &Value, old: &Value, findings: &mut Findings) {
+    if new["type"] == "ExternalName" || old["type"] == "ExternalName" {
+        return;
+    }
+    if new["clusterIP"] != old["clusterIP"] {
+        let detail = "may not change once set";
+        findings.invalid("spec.clusterIPs[0]", &new["clusterIPs"], detail);
+    }
+}

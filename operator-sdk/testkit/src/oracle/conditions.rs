@@ -1,0 +1,54 @@
+//! O9: a condition says when it last changed, and says so only when it has.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::{
+    record::{Record, Violation},
+    store::Commit,
+};
+
+const ORACLE: &str = "O9 conditions";
+/// So often may a condition change its status while what is wanted does not, beyond what it does if nothing goes wrong.
+const FLAPS_MAX: usize = 6;
+
+/// Times of transition that do not tell of transitions, and conditions that come and go.
+pub(crate) fn judge(record: &Record) -> Vec<Violation> {
+    let mut flaps: BTreeMap<(String, i64, String), usize> = BTreeMap::new();
+    let mut violations = Vec::new();
+    for commit in &record.commits {
+        for (kind, before, after) in pairs(commit) {
+            let has_changed = before["status"] != after["status"];
+            let (was, is) = (&before["lastTransitionTime"], &after["lastTransitionTime"]);
+            let object = format!("{} {}", commit.collection.plural, commit.key);
+            if !has_changed && was != is && !was.is_null() {
+                let message =
+                    format!("{object}: {kind} moves its lastTransitionTime from {was} to {is}, and its status stays");
+                violations.push(Violation { oracle: ORACLE, time: commit.time, message });
+            }
+            if has_changed {
+                let generation = commit.after["metadata"]["generation"].as_i64().unwrap_or_default();
+                let count = flaps.entry((object.clone(), generation, kind.to_owned())).or_default();
+                *count += 1;
+                if *count == FLAPS_MAX + record.plan.faults.len() {
+                    let message = format!("{object}: {kind} has changed {count} times in generation {generation}");
+                    violations.push(Violation { oracle: ORACLE, time: commit.time, message });
+                }
+            }
+        }
+    }
+    violations
+}
+
+/// Each condition before and after a commit, by type, where there are both.
+fn pairs(commit: &Commit) -> Vec<(&str, &Value, &Value)> {
+    let Some(before) = &commit.before else { return Vec::new() };
+    let before = before["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let after = commit.after["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let pair = |after: &'_ Value| before.iter().position(|held| held["type"] == after["type"]);
+    after
+        .iter()
+        .filter_map(|condition| Some((condition["type"].as_str()?, &before[pair(condition)?], condition)))
+        .collect()
+}

@@ -1,0 +1,61 @@
+//! O3: nothing is created or deleted more often than in a run in which nothing goes wrong.
+
+use std::collections::BTreeMap;
+
+use super::canonical::stable_name;
+use crate::{
+    fault::{Effect, Plan},
+    record::Record,
+    store::{Change, Commit},
+};
+
+/// How often objects of one name were created, and how often deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    created: usize,
+    deleted: usize,
+}
+
+/// By kind, namespace and name.
+pub(crate) type Summary = BTreeMap<String, Counts>;
+
+/// What processes created and deleted; what people did aside.
+pub(crate) fn summarise(record: &Record) -> Summary {
+    let mut summary = Summary::new();
+    for commit in &record.commits {
+        let is_ours = commit.request > 0 && !matches!(&*commit.collection.plural, "events" | "leases");
+        let counts = is_ours.then(|| summary.entry(place(commit)).or_default());
+        match (counts, commit.change) {
+            (Some(counts), Change::Created) => counts.created += 1,
+            (Some(counts), Change::Deleted) => counts.deleted += 1,
+            _ => {}
+        }
+    }
+    summary
+}
+
+/// What was done more often than in the reference. Where somebody deletes what is wanted, it may be made once more.
+pub(crate) fn excesses(found: &Summary, expected: &Summary, plan: &Plan) -> Vec<String> {
+    let interfered = plan.faults.iter().filter(|fault| is_interference(&fault.effect)).count();
+    let mut lines = Vec::new();
+    for (place, counts) in found {
+        let expected = expected.get(place).copied().unwrap_or_default();
+        for (verb, found, expected) in
+            [("created", counts.created, expected.created), ("deleted", counts.deleted, expected.deleted)]
+        {
+            if found > expected + interfered {
+                lines.push(format!("{place} was {verb} {found} times, and {expected} times if nothing goes wrong"));
+            }
+        }
+    }
+    lines
+}
+
+fn is_interference(effect: &Effect) -> bool {
+    matches!(effect, Effect::UserDelete | Effect::UserRecreate | Effect::UserEdit(_))
+}
+
+fn place(commit: &Commit) -> String {
+    let name = stable_name(commit.after.value(), commit.key.name());
+    format!("{}/{}/{name}", commit.collection.plural, commit.key.namespace())
+}

@@ -1,0 +1,158 @@
+//! What came of an exploration; it reads like a bug report.
+
+use std::{
+    env,
+    fmt::{self, Write},
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    explore::Saved,
+    fault::Plan,
+    record::{Record, Violation},
+};
+
+/// How much of a log is shown before and after what matters.
+const LINES_BEFORE: usize = 6;
+const LINES_AFTER: usize = 14;
+/// How many violations of a finding, and how many findings, are shown in full.
+const VIOLATIONS_MAX: usize = 6;
+const FINDINGS_MAX: usize = 2;
+
+/// What came of an exploration.
+#[derive(Debug, Default)]
+#[must_use = "a verdict is to be asserted, or read"]
+pub struct Verdict {
+    /// Runs in which nothing went wrong.
+    pub references: usize,
+    /// Plans that were to be run.
+    pub plans: usize,
+    /// Plans that were run, before there were findings enough.
+    pub runs: usize,
+    /// In how many of them a fault struck.
+    pub struck: usize,
+    /// What was found, in the order of the plans.
+    pub findings: Vec<Finding>,
+    /// Whether this is one plan, run once more to be looked at.
+    pub(crate) replayed: bool,
+}
+
+/// A run in which something does not hold.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// What decided all that chance decides.
+    pub seed: u64,
+    /// What went wrong; empty: nothing.
+    pub plan: Plan,
+    /// What does not hold, in the order of time.
+    pub violations: Vec<Violation>,
+    /// Requests and log, in the order of time, and how far each line is from what matters.
+    history: Vec<(Timestamp, String)>,
+    struck: Option<Timestamp>,
+}
+
+impl Finding {
+    pub(crate) fn new(record: &Record, violations: Vec<Violation>) -> Self {
+        let requests = record.requests.iter().map(|request| (request.sent, request.to_string()));
+        let log = record.log.iter().map(|line| (line.time, line.to_string()));
+        let mut history: Vec<(Timestamp, String)> = requests.chain(log).collect();
+        history.sort_by_key(|(time, _)| *time);
+        Self {
+            seed: record.seed,
+            plan: record.plan.clone(),
+            violations,
+            history,
+            struck: record.struck.values().min().copied(),
+        }
+    }
+
+    /// The lines round what matters: where the first fault struck, and where something was first found broken.
+    fn excerpt(&self) -> Vec<&str> {
+        let broken = self.violations.first().map(|violation| violation.time);
+        let place = |time: &Timestamp| self.history.partition_point(|(line, _)| line < time);
+        let places: Vec<usize> = [self.struck, broken].iter().flatten().map(place).collect();
+        let is_near =
+            |index: usize| places.iter().any(|place| index + LINES_BEFORE >= *place && index <= place + LINES_AFTER);
+        let mut lines = Vec::new();
+        for (index, (_, line)) in self.history.iter().enumerate() {
+            if is_near(index) {
+                lines.push(line.as_str());
+            } else if lines.last().is_some_and(|last| *last != "…") {
+                lines.push("…");
+            }
+        }
+        lines
+    }
+}
+
+impl Verdict {
+    /// Whether all promises held.
+    pub fn is_good(&self) -> bool {
+        self.findings.iter().all(|finding| finding.violations.is_empty())
+    }
+
+    /// Passes if every run came to what it comes to if nothing goes wrong, and all promises held.
+    ///
+    /// # Panics
+    /// If not, with the report.
+    pub fn assert_converges(&self) {
+        if self.replayed {
+            println!("{self}");
+        }
+        assert!(self.is_good(), "\n{self}");
+        println!("{self}");
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { references, plans, runs, struck, findings, .. } = self;
+        let failed = findings.iter().filter(|finding| !finding.violations.is_empty()).count();
+        writeln!(
+            formatter,
+            "{references} runs without faults; {plans} plans of faults, {runs} run, in {struck} of them a fault struck; \
+             {failed} failed"
+        )?;
+        for finding in findings.iter().take(FINDINGS_MAX) {
+            write!(formatter, "\n{finding}")?;
+        }
+        for finding in findings.iter().skip(FINDINGS_MAX) {
+            let first = finding.violations.first().map(ToString::to_string).unwrap_or_default();
+            let first = first.lines().next().unwrap_or_default();
+            writeln!(formatter, "also seed {}, {:?}: {first}", finding.seed, finding.plan.faults)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for violation in self.violations.iter().take(VIOLATIONS_MAX) {
+            writeln!(formatter, "✗ {violation}")?;
+        }
+        if let Some(more) = self.violations.len().checked_sub(VIOLATIONS_MAX).filter(|more| *more > 0) {
+            writeln!(formatter, "✗ and {more} more")?;
+        }
+        let saved = Saved::of(self.seed, &self.plan);
+        let plan = serde_saphyr::to_string(&saved).unwrap_or_default();
+        writeln!(formatter, "plan:\n{}", indented(plan.lines()))?;
+        let span = self.history.last().map_or(SignedDuration::ZERO, |(last, _)| last.duration_since(self.history[0].0));
+        writeln!(formatter, "log ({} lines over {span:#}):\n{}", self.history.len(), indented(self.excerpt()))?;
+        if let Some(path) = saved.keep() {
+            let package = env::var("CARGO_PKG_NAME").map(|name| format!("-p {name} ")).unwrap_or_default();
+            let (replay, path) = (crate::explore::REPLAY, path.display());
+            writeln!(formatter, "replay: {replay}={path} cargo test {package}{} -- --exact --nocapture", saved.test)?;
+            writeln!(formatter, "keep:   cp {path} testdata/plans/")?;
+        }
+        Ok(())
+    }
+}
+
+fn indented<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
+    lines.into_iter().fold(String::new(), |mut text, line| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  {line}");
+        text
+    })
+}
