@@ -48,10 +48,14 @@
 //! ```
 
 mod agenda;
+mod condition;
 mod garbage_collector;
 mod hand;
 mod kind;
+mod nodes;
+mod scheduler;
 mod sight;
+mod taint;
 
 use futures::future::BoxFuture;
 
@@ -60,6 +64,8 @@ pub use self::{
     garbage_collector::GarbageCollector,
     hand::{Failed, Hand},
     kind::Kind,
+    nodes::{Behaviour, Nodes},
+    scheduler::Scheduler,
     sight::{Seen, Sight},
 };
 use crate::simulation::Environment;
