@@ -52,6 +52,7 @@ mod condition;
 mod garbage_collector;
 mod hand;
 mod kind;
+mod namespace_deleter;
 mod nodes;
 mod scheduler;
 mod sight;
@@ -64,6 +65,7 @@ pub use self::{
     garbage_collector::GarbageCollector,
     hand::{Failed, Hand},
     kind::Kind,
+    namespace_deleter::NamespaceDeleter,
     nodes::{Behaviour, Nodes},
     scheduler::Scheduler,
     sight::{Seen, Sight},
