@@ -48,27 +48,34 @@
 //! ```
 
 mod agenda;
+mod cluster;
 mod condition;
+mod drain;
 mod garbage_collector;
 mod hand;
 mod kind;
 mod namespace_deleter;
 mod nodes;
+mod pod_monkey;
 mod scheduler;
 mod sight;
 mod taint;
+mod user_monkey;
 
 use futures::future::BoxFuture;
 
 pub use self::{
     agenda::{Agenda, Span, pause},
+    drain::Drain,
     garbage_collector::GarbageCollector,
     hand::{Failed, Hand},
     kind::Kind,
     namespace_deleter::NamespaceDeleter,
     nodes::{Behaviour, Nodes},
+    pod_monkey::PodMonkey,
     scheduler::Scheduler,
     sight::{Seen, Sight},
+    user_monkey::{Edit, UserMonkey},
 };
 use crate::simulation::Environment;
 
