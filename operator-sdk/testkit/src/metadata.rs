@@ -43,11 +43,45 @@ pub(crate) fn causes(resource: &Resource, object: &Value) -> Vec<Cause> {
     if !resource.is_namespaced && !metadata["namespace"].as_str().unwrap_or_default().is_empty() {
         causes.push(Cause::forbidden("metadata.namespace", "not allowed on this type"));
     }
+    causes.extend(map_causes(object));
+    finalizer_causes(metadata, &mut causes);
+    causes
+}
+
+/// What is wrong with the labels, annotations and owners of an object.
+pub(crate) fn map_causes(object: &Value) -> Vec<Cause> {
+    let metadata = &object["metadata"];
+    let mut causes = Vec::new();
     label_causes(&metadata["labels"], &mut causes);
     annotation_causes(&metadata["annotations"], &mut causes);
     owner_causes(&metadata["ownerReferences"], &mut causes);
-    finalizer_causes(metadata, &mut causes);
     causes
+}
+
+/// Owners that are named twice are named once; gives the warning.
+pub(crate) fn remove_double_owners(object: &mut Value) -> Vec<String> {
+    let Some(owners) = object.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut) else {
+        return Vec::new();
+    };
+    let mut double = BTreeSet::new();
+    let mut kept: Vec<Value> = Vec::new();
+    for owner in owners.drain(..) {
+        if kept.contains(&owner) {
+            double.insert(owner["uid"].as_str().unwrap_or_default().to_owned());
+        } else {
+            kept.push(owner);
+        }
+    }
+    *owners = kept;
+    if double.is_empty() {
+        return Vec::new();
+    }
+    let uids: Vec<String> = double.into_iter().collect();
+    vec![format!(
+        ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject \
+         such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+        uids.join(", ")
+    )]
 }
 
 /// What is wrong with the change of the metadata of an object.
@@ -141,6 +175,11 @@ fn owner_causes(owners: &Value, causes: &mut Vec<Cause>) {
                 let path = format!("metadata.ownerReferences[{index}].{field}");
                 causes.push(Cause::required(path, "must not be empty"));
             }
+        }
+        if owner["apiVersion"] == "v1" && owner["kind"] == "Event" {
+            let detail = "/v1, Kind=Event is disallowed from being an owner";
+            let path = format!("metadata.ownerReferences[{index}]");
+            causes.push(Cause::new(CauseKind::Invalid, path, owner.clone(), detail));
         }
         if owner["controller"] == true {
             let this = format!(

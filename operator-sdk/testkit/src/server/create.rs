@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Call, Reply, Server, decode, definition::is_terminating, options::WriteOptions};
+use super::{Call, Reply, Server, decode, definition::is_terminating, options::WriteOptions, validate::validate};
 use crate::{
     failure::Failure,
     metadata,
@@ -37,13 +37,14 @@ impl Server {
     ) -> Result<Reply, Failure> {
         let resource = &call.target.served.resource;
         place(call, &mut object)?;
+        let warnings = metadata::remove_double_owners(&mut object);
         let given = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         self.admit_to_namespace(call, &given)?;
         if resource.is_custom && is_terminating(self, &call.target.served.collection) {
             let why = "create not allowed while custom resource definition is terminating";
             return Err(Failure::forbidden(resource, &given, why));
         }
-        if !object["metadata"]["resourceVersion"].as_str().unwrap_or_default().is_empty() {
+        if revision_of(&object)? != 0 {
             let message = "resourceVersion should not be set on objects to be created";
             return Err(Failure::new(500, "", message));
         }
@@ -64,18 +65,20 @@ impl Server {
                 object["metadata"]["name"] = format!("{base}{}", self.random.suffix()).into();
             }
             let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-            let mut causes = metadata::causes(resource, &object);
-            causes.extend(resource.rules.validate(&object, None, Part::Main));
+            let causes = validate(resource, &object, None, Part::Main);
             if !causes.is_empty() {
                 return Err(Failure::invalid(resource, &name, &causes));
             }
             attempts -= 1;
             let key = Key::new(&call.target.namespace, &name);
             match self.store.get(&call.target.served.collection, &key) {
-                None if options.is_dry_run => return Ok(Reply::object(201, Object::new(object))),
+                None if options.is_dry_run => {
+                    return Ok(decode::warn(Reply::object(201, Object::new(object)), &warnings));
+                }
                 None => {
                     let commit = self.commit(call, key, Change::Created, object);
-                    return Ok(Reply::object(201, call.target.served.present(&commit.after)));
+                    let shown = call.target.served.present(&commit.after);
+                    return Ok(decode::warn(Reply::object(201, shown), &warnings));
                 }
                 Some(_) if attempts > 0 => {}
                 Some(existing) => return Err(taken(call, &name, existing, !prefix.is_empty())),
@@ -86,7 +89,7 @@ impl Server {
     /// Sets what the server alone sets on a new object.
     fn begin_life(&mut self, now: Timestamp, object: &mut Value) {
         let metadata = metadata::of(object);
-        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink", "resourceVersion"] {
+        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"] {
             metadata.remove(field);
         }
         metadata.insert("uid".to_owned(), self.random.uid().into());
@@ -104,10 +107,22 @@ pub(super) fn place(call: Call<'_>, object: &mut Value) -> Result<(), Failure> {
             "the namespace of the provided object does not match the namespace sent on the request",
         ));
     }
-    if !namespace.is_empty() {
+    if namespace.is_empty() {
+        metadata.remove("namespace");
+    } else {
         metadata.insert("namespace".to_owned(), namespace.into());
     }
     Ok(())
+}
+
+/// The resourceVersion that an object is sent with; none is zero.
+pub(super) fn revision_of(object: &Value) -> Result<u64, Failure> {
+    match object["metadata"]["resourceVersion"].as_str().unwrap_or_default() {
+        "" => Ok(0),
+        text => text
+            .parse()
+            .map_err(|_| Failure::new(500, "", format!("strconv.ParseUint: parsing {text:?}: invalid syntax"))),
+    }
 }
 
 /// A time as objects carry it.

@@ -9,6 +9,7 @@ use super::{
     create::seconds,
     decode,
     options::{DeleteOptions, WriteOptions},
+    update::wrong_uid,
 };
 use crate::{
     failure::Failure,
@@ -67,6 +68,10 @@ impl Server {
         } else {
             None
         };
+        let uid = binding["metadata"]["uid"].as_str().unwrap_or_default();
+        if !uid.is_empty() && uid != pod.uid() {
+            return Err(wrong_uid(call, uid, &pod));
+        }
         if let Some(why) = why {
             let mut resource = call.target.served.resource.clone();
             resource.plural.push_str("/binding");

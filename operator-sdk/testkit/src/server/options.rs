@@ -165,7 +165,10 @@ fn body(request: &Request) -> Result<Value, Failure> {
     let body = super::decode::parse(request)?;
     let kind = body["kind"].as_str().unwrap_or("DeleteOptions");
     if kind != "DeleteOptions" {
-        return Err(Failure::bad_request("decoded object cannot be converted to DeleteOptions"));
+        let version = body["apiVersion"].as_str().unwrap_or("v1");
+        return Err(Failure::bad_request(format!(
+            "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\""
+        )));
     }
     Ok(body)
 }

@@ -32,7 +32,7 @@ impl Server {
         let live = self.live(call.target)?;
         let served = call.target.served.clone();
         let patched = patch::apply(&served.present(&live), kind, &call.request.body, &served.resource.schema)?;
-        let decoded = decode::value(patched, &served, options.field_validation)?;
+        let decoded = decode::patched(patched, &served, options.field_validation)?;
         self.write_patched(call, &options, &live, decoded)
     }
 
@@ -70,7 +70,7 @@ impl Server {
         let mut merged = apply::apply(shown, &intent, resource, writer, options.force, call.now)?;
         merged["apiVersion"] = served.api_version.as_str().into();
         let warnings = decode::unknown_fields(intent, &served, options.field_validation)?;
-        let decoded = decode::value(merged, &served, super::options::FieldValidation::Ignore)?;
+        let decoded = decode::value(merged, &served)?;
         let reply = match live {
             Some(live) => self.replace(call, &options, &live, decoded.object)?,
             None => self.insert(call, &options, decoded.object)?,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Call, Reply, Server, options::WriteOptions};
+use super::{Answer, Call, Reply, Server, options::WriteOptions, update::wrong_uid};
 use crate::{
     apply::{self, Writer},
     cause::{Cause, CauseKind},
@@ -31,8 +31,8 @@ impl Server {
             false => super::decode::parse(call.request)?,
         };
         let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or_default();
-        if replicas < 0 {
-            return Err(negative(&resource, &call.target.name, replicas));
+        if replicas < 0 && !resource.is_custom {
+            return Err(negative(&call.target.name, replicas));
         }
         let version = wanted["metadata"]["resourceVersion"].as_str().unwrap_or_default();
         if !version.is_empty() && version != live.resource_version() {
@@ -40,8 +40,7 @@ impl Server {
         }
         let uid = wanted["metadata"]["uid"].as_str().unwrap_or_default();
         if !uid.is_empty() && uid != live.uid() {
-            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", live.uid());
-            return Err(Failure::conflict(&resource, &call.target.name, &why));
+            return Err(wrong_uid(call, uid, &live));
         }
         let mut new = live.value().clone();
         *at(&mut new, &paths.replicas) = replicas.into();
@@ -118,15 +117,7 @@ fn selector_text(selector: &Value) -> String {
     terms.into_iter().map(|(_, term)| term).collect::<Vec<_>>().join(",")
 }
 
-fn negative(resource: &Resource, name: &str, replicas: i64) -> Failure {
-    if resource.is_custom {
-        let detail = "should be a non-negative integer";
-        return Failure::invalid(
-            resource,
-            name,
-            &[Cause::new(CauseKind::Invalid, ".spec.replicas", replicas.into(), detail)],
-        );
-    }
+fn negative(name: &str, replicas: i64) -> Failure {
     let detail = "must be greater than or equal to 0";
     let cause = Cause::new(CauseKind::Invalid, "spec.replicas", replicas.into(), detail);
     Failure::invalid_kind("autoscaling", "Scale", name, &[cause])

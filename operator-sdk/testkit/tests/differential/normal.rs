@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    causes,
+    causes, echo,
     run::{Answer, Observed},
 };
 
@@ -73,7 +73,10 @@ impl Names {
     /// Learns what there is to rename. `is_floating`: the revision is not one of an object.
     fn gather(&mut self, value: &Value, is_floating: bool) {
         match value {
-            Value::String(text) => self.gather_uids(text),
+            Value::String(text) => {
+                self.gather_uids(text);
+                self.gather_volume(text);
+            }
             Value::Array(items) => items.iter().for_each(|item| self.gather(item, false)),
             Value::Object(fields) => {
                 self.gather_metadata(fields, is_floating || is_floating_one(fields));
@@ -96,10 +99,22 @@ impl Names {
             self.revisions.insert(revision);
         }
         self.gather_generated(&metadata["name"]);
+        self.gather_volumes(fields);
         if let Some(address) = fields.get("spec").and_then(|spec| spec["clusterIP"].as_str())
             && address.contains('.')
         {
             self.name(address, |count| format!("<address{count}>"));
+        }
+    }
+
+    /// The volumes with tokens that admission gives to pods.
+    fn gather_volumes(&mut self, fields: &Map<String, Value>) {
+        const BASE: &str = "kube-api-access-";
+        let volumes = fields.get("spec").and_then(|spec| spec["volumes"].as_array());
+        for name in volumes.into_iter().flatten().filter_map(|volume| volume["name"].as_str()) {
+            if name.starts_with(BASE) {
+                self.name(name, |count| format!("{BASE}<random{count}>"));
+            }
         }
     }
 
@@ -118,6 +133,14 @@ impl Names {
         if self.texts.iter().all(|(known, _)| known != text) {
             self.generated += 1;
             self.texts.push((text.to_owned(), name(self.generated)));
+        }
+    }
+
+    /// The volume that a pod gets for its token.
+    fn gather_volume(&mut self, text: &str) {
+        const BASE: &str = "kube-api-access-";
+        if text.len() == BASE.len() + 5 && text.starts_with(BASE) {
+            self.name(text, |count| format!("{BASE}<random{count}>"));
         }
     }
 
@@ -189,7 +212,7 @@ impl Names {
             }
         }
         let renamed = self.texts.iter().fold(renamed, |text, (from, to)| text.replace(from, to));
-        shorten(mask_revisions(&renamed))
+        shorten(echo::mask(&mask_revisions(&renamed)))
     }
 
     /// The uid that a text begins with.
@@ -201,8 +224,10 @@ impl Names {
     /// The time that a text begins with, in ten-second steps from the beginning of the case, so that its own few seconds
     /// do not show.
     fn time(&self, text: &str) -> Option<(usize, String)> {
-        let looks_like_one = text.as_bytes().first()?.is_ascii_digit() && text.as_bytes().get(10) == Some(&b'T');
-        let length = text.find('Z').filter(|length| looks_like_one && (19..=29).contains(length))? + 1;
+        if !text.as_bytes().first()?.is_ascii_digit() || text.as_bytes().get(10) != Some(&b'T') {
+            return None;
+        }
+        let length = text.bytes().take(30).position(|byte| byte == b'Z')? + 1;
         let time: Timestamp = text[..length].parse().ok()?;
         let seconds = time.as_second() - self.started.as_second();
         match seconds {
@@ -232,29 +257,26 @@ fn shorten(text: String) -> String {
     }
 }
 
-/// Messages that name revisions, as numbers.
+/// Messages that name revisions: numbers after a colon, a quote or a bracket.
 fn mask_revisions(text: &str) -> String {
-    const BEFORE: [&str; 7] = [
-        "\"resourceVersion\":\"",
-        "ResourceVersion in precondition: ",
-        "ResourceVersion in object meta: ",
-        "too old resource version: ",
-        "Too large resource version: ",
-        "current: ",
-        "(",
-    ];
-    let is_about_revisions = ["resource version", "resourceversion in", "\"resourceversion\""]
-        .iter()
-        .any(|words| text.to_lowercase().contains(words));
-    if !is_about_revisions {
+    let lower = text.to_lowercase();
+    if !["resource version", "resourceversion in", "\"resourceversion\":"].iter().any(|words| lower.contains(words)) {
         return text.to_owned();
     }
-    BEFORE.iter().fold(text.to_owned(), |text, before| {
-        let Some((head, tail)) = text.split_once(before) else { return text };
-        let digits = tail.bytes().take_while(u8::is_ascii_digit).count();
-        let shown = if digits > 0 { "<rv>" } else { "" };
-        format!("{head}{before}{shown}{}", &tail[digits..])
-    })
+    let mut masked = String::new();
+    for part in text.split_inclusive([':', '(', '"']) {
+        let digits = part.trim_start_matches(' ');
+        let length = digits.bytes().take_while(u8::is_ascii_digit).count();
+        let is_number = length > 0 && !masked.is_empty() && masked.ends_with([':', '(', '"', ' ']);
+        if is_number {
+            masked.push_str(&part[..part.len() - digits.len()]);
+            masked.push_str("<rv>");
+            masked.push_str(&digits[length..]);
+        } else {
+            masked.push_str(part);
+        }
+    }
+    masked
 }
 
 fn sorted(fields: &Map<String, Value>) -> BTreeMap<&String, &Value> {

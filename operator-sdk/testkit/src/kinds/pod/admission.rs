@@ -31,6 +31,17 @@ pub(super) fn admit(pod: &mut Value) {
     or_set(spec, "preemptionPolicy", "PreemptLowerPriority");
 }
 
+/// What it does to a pod that is changed.
+pub(super) fn admit_change(pod: &mut Value, old: &Value) {
+    let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    tolerate_failing_nodes(spec);
+    for key in ["priority", "preemptionPolicy"] {
+        if let Some(value) = old["spec"].get(key) {
+            or_set(spec, key, value.clone());
+        }
+    }
+}
+
 /// What makes the name of the volume differ from pod to pod: of the pod's uid, for there is no randomness here.
 fn suffix(pod: &Value) -> String {
     let digest = Sha256::digest(pod["metadata"].to_string().as_bytes());

@@ -6,6 +6,7 @@ use super::super::findings::{Findings, fields, items};
 use crate::{names, schema::quantity::Quantity};
 
 const HANDLERS: [&str; 5] = ["exec", "httpGet", "tcpSocket", "grpc", "sleep"];
+const NOT_OF_CONTAINERS: &str = "must be a standard resource for containers";
 const ENV_SOURCES: [&str; 5] = ["fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef"];
 
 pub(super) fn check(spec: &Value, path: &str, findings: &mut Findings) {
@@ -218,7 +219,8 @@ fn check_resources(resources: &Value, path: &str, findings: &mut Findings) {
             if !is_of_containers(name) {
                 findings.problems(&path, name, names::qualified_name_problems(name));
                 if !name.contains('/') {
-                    findings.invalid(path.as_str(), &json!(name), "must be a standard resource for containers");
+                    let problems = ["must be a standard resource type or fully qualified", NOT_OF_CONTAINERS];
+                    findings.problems(&path, name, problems.map(str::to_owned).to_vec());
                 }
             }
             if amount(value).is_some_and(Quantity::is_negative) {
