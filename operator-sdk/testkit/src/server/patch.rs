@@ -70,16 +70,16 @@ impl Server {
             Err(failure) if part(call) == Part::Status => return Err(failure),
             live => live.ok(),
         };
-        if let Some(uid) = intent["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty() && live.is_none()) {
-            let why =
-                format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
-            return Err(Failure::conflict(resource, &call.target.name, &why));
-        }
-        check_name(call, &intent)?;
         let writer = Writer { manager: &options.field_manager, subresource: &call.target.subresource };
         let shown = live.as_ref().map(|live| served.present(live));
         let shown = shown.as_ref().map(|live| live.value());
         let mut merged = apply::apply(shown, &intent, resource, writer, options.force, call.now)?;
+        if let Some(uid) = merged["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty() && live.is_none()) {
+            let why =
+                format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+            return Err(Failure::conflict(resource, &call.target.name, &why));
+        }
+        check_name(call, &merged)?;
         merged["apiVersion"] = served.api_version.as_str().into();
         let warnings = decode::unknown_fields(intent, &served, options.field_validation)?;
         let decoded = decode::value(merged, &served)?;
