@@ -91,7 +91,7 @@ impl Server {
             group: resource.group.clone(),
             resource: plural,
             namespace: target.namespace.clone(),
-            name: target.name.clone(),
+            name: name(call),
         };
         if self.permissions.allows(&self.store, &call.request.user, &access) {
             let used = (access.verb, access.group, access.resource);
@@ -139,6 +139,15 @@ impl Server {
             || self.permissions.allows(&self.store, &user, &access);
         review["status"] = json!({ "allowed": is_allowed });
         Ok(Reply::value(201, review))
+    }
+}
+
+/// The name that a request is about. Whoever lists or watches by `metadata.name` asks for that one alone.
+fn name(call: Call<'_>) -> String {
+    let selected = call.request.query("fieldSelector").and_then(|fields| fields.strip_prefix("metadata.name="));
+    match (call.target.name.as_str(), selected) {
+        ("", Some(name)) if !name.contains(',') => name.trim_start_matches('=').to_owned(),
+        (name, _) => name.to_owned(),
     }
 }
 
@@ -263,5 +272,31 @@ mod tests {
         assert!(!rule.allows(&access("get", "deployments/status", "a")));
         assert!(!rule.allows(&access("get", "deployments", "b")));
         assert!(!rule.allows(&access("list", "deployments", "a")));
+    }
+
+    #[test]
+    fn who_may_watch_one_object_watches_it_by_its_name() {
+        let mut server = Server::new(1);
+        server.enforce_permissions(true);
+        let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "r"},
+            "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["watch"], "resourceNames": ["a"]}]});
+        let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"name": "r"}, "subjects": [{"kind": "User", "apiGroup": GROUP, "name": "u"}],
+            "roleRef": {"apiGroup": GROUP, "kind": "Role", "name": "r"}});
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        for (plural, object) in [("roles", role), ("rolebindings", binding)] {
+            let path = format!("/apis/{GROUP}/v1/namespaces/default/{plural}");
+            server.handle(now, &Request::new(http::Method::POST, path).with_body(&object));
+        }
+        let mut allows = |fields: &str| {
+            let request = Request::new(http::Method::GET, "/api/v1/namespaces/default/configmaps")
+                .with_query("watch", "true")
+                .with_query("fieldSelector", fields);
+            let request = Request { user: User { name: "u".to_owned(), ..User::default() }, ..request };
+            matches!(server.handle(now, &request), crate::request::Answer::Watch(_))
+        };
+        assert!(allows("metadata.name=a"));
+        assert!(!allows("metadata.name=b"));
+        assert!(!allows(""));
     }
 }
