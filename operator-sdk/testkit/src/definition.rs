@@ -7,17 +7,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
-    cause::{Cause, CauseKind},
-    resource::{Part, Resource, Rules, ScalePaths},
-    schema::{
-        Schema,
-        cel::{check_rules, has_rules},
-        check::check,
-        openapi,
-        prune::{apply_defaults, check_embedded, check_lists},
-        read::read,
-    },
+    resource::{Resource, ScalePaths},
+    schema::{Scalar, Schema, Shape, openapi, read::read},
 };
+
+mod custom;
 
 /// The kinds that a CustomResourceDefinition defines, one a served version, in the order in which it names them.
 pub fn resources(definition: &Value) -> Vec<Resource> {
@@ -34,6 +28,7 @@ fn resource(definition: &Value, version: &Value) -> Resource {
     let schema = Arc::new(with_metadata(read(&version["schema"]["openAPIV3Schema"])));
     let subresources = &version["subresources"];
     let has_status = !subresources["status"].is_null();
+    let scale = scale(&subresources["scale"]);
     Resource {
         group: text(&spec["group"]),
         version: text(&version["name"]),
@@ -45,20 +40,24 @@ fn resource(definition: &Value, version: &Value) -> Resource {
         is_namespaced: spec["scope"] == "Namespaced",
         is_custom: true,
         has_status,
-        scale: scale(&subresources["scale"]),
         selectable_fields: selectable_fields(version),
-        rules: Arc::new(Custom { has_rules: has_rules(&schema), schema: schema.clone(), has_status }),
+        rules: Arc::new(custom::Custom::new(schema.clone(), has_status, scale.clone())),
+        scale,
         schema,
         kind,
     }
 }
 
-/// Metadata is what it is of every kind; a definition can only limit its names.
+/// Version, kind and metadata are what they are of every kind; a definition can only limit names.
 fn with_metadata(mut schema: Schema) -> Schema {
-    if let crate::schema::Shape::Map(map) = &mut schema.shape {
+    if let Shape::Map(map) = &mut schema.shape {
         let given = map.fields.get("metadata").and_then(|metadata| metadata.validation.clone());
         let metadata = Schema::clone(&openapi::schema("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
         map.fields.insert("metadata".to_owned(), Arc::new(Schema { validation: given, ..metadata }));
+        for field in ["apiVersion", "kind"] {
+            let text = Schema { shape: Shape::Scalar(Scalar::String), ..Schema::default() };
+            map.fields.entry(field.to_owned()).or_insert_with(|| Arc::new(text));
+        }
     }
     schema
 }
@@ -76,49 +75,6 @@ fn selectable_fields(version: &Value) -> Vec<String> {
     fields.filter_map(|field| Some(field["jsonPath"].as_str()?.trim_start_matches('.').to_owned())).collect()
 }
 
-/// What a custom kind does: what its schema says.
-struct Custom {
-    schema: Arc<Schema>,
-    has_status: bool,
-    has_rules: bool,
-}
-
-impl Rules for Custom {
-    fn default(&self, object: &mut Value) {
-        apply_defaults(&self.schema, object);
-    }
-
-    fn prepare(&self, new: &mut Value, old: Option<&Value>, _part: Part) {
-        if old.is_none()
-            && self.has_status
-            && let Some(object) = new.as_object_mut()
-        {
-            object.remove("status");
-        }
-    }
-
-    fn validate(&self, new: &Value, old: Option<&Value>, _part: Part) -> Vec<Cause> {
-        let mut causes = check(&self.schema, new, old, "");
-        causes.extend(check_embedded(&self.schema, new, ""));
-        // What was not unique before may stay so.
-        if old.is_none_or(|old| check_lists(&self.schema, old, "").is_empty()) {
-            causes.extend(check_lists(&self.schema, new, ""));
-        }
-        let is_blocked = causes.iter().any(|cause| {
-            matches!(cause.kind, CauseKind::Required | CauseKind::TooLong | CauseKind::TooMany | CauseKind::TypeInvalid)
-        });
-        match (self.has_rules, is_blocked) {
-            (false, _) => {}
-            (true, false) => causes.extend(check_rules(&self.schema, new, old)),
-            (true, true) => causes.push(Cause::new(CauseKind::Invalid, "", Value::Null, UNCHECKED)),
-        }
-        causes
-    }
-}
-
-const UNCHECKED: &str = "some validation rules were not checked because the object was invalid; correct the existing errors \
-                         to complete validation";
-
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
@@ -132,6 +88,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::{cause::Cause, resource::Part};
 
     /// What the real server stores, or the fields and details of what it refuses.
     fn outcome(resource: &Resource, mut object: Value, old: Option<&Value>) -> Result<Value, Vec<String>> {

@@ -97,6 +97,13 @@ impl Failure {
     /// 405.
     pub fn method_not_allowed() -> Self {
         Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+            .with_empty_details()
+    }
+
+    /// 405 of a custom kind.
+    pub fn not_supported(resource: &Resource, verb: &str) -> Self {
+        let message = format!("{verb} is not supported on resources of kind {:?}", qualified(resource));
+        Self::new(405, "MethodNotAllowed", message).of(resource, "")
     }
 
     /// 410: the revision is not in history any more.

@@ -16,7 +16,7 @@ const ANNOTATIONS_LIMIT: usize = 256 * 1024;
 fn name_problems(resource: &Resource, name: &str) -> Vec<String> {
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "namespaces") => names::label_problems(name),
-        ("", "services") => names::letter_label_problems(name),
+        ("", "services") => names::label_problems(name),
         ("rbac.authorization.k8s.io", _) => names::path_problems(name),
         _ => names::subdomain_problems(name),
     }
@@ -43,11 +43,74 @@ pub(crate) fn causes(resource: &Resource, object: &Value) -> Vec<Cause> {
     if !resource.is_namespaced && !metadata["namespace"].as_str().unwrap_or_default().is_empty() {
         causes.push(Cause::forbidden("metadata.namespace", "not allowed on this type"));
     }
+    causes.extend(map_causes(object));
+    finalizer_causes(metadata, &mut causes);
+    if !resource.is_custom && !resource.group.starts_with("api") {
+        for (index, finalizer) in finalizers(object).enumerate().filter(|(_, finalizer)| is_bare(finalizer)) {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            let path = format!("metadata.finalizers[{index}]");
+            causes.push(Cause::new(CauseKind::Invalid, path, finalizer.into(), detail));
+        }
+    }
+    causes
+}
+
+/// What is said of new finalizers of custom objects that others may use as well.
+pub(crate) fn finalizer_warnings(resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<String> {
+    if !resource.is_custom {
+        return Vec::new();
+    }
+    let had: BTreeSet<&str> = old.into_iter().flat_map(finalizers).collect();
+    finalizers(new)
+        .filter(|finalizer| is_bare(finalizer) && !had.contains(finalizer))
+        .map(|finalizer| {
+            format!(
+                "metadata.finalizers: {finalizer:?}: prefer a domain-qualified finalizer name to avoid accidental conflicts \
+                 with other finalizer writers"
+            )
+        })
+        .collect()
+}
+
+/// Whether a finalizer has no domain and is none of Kubernetes' own.
+fn is_bare(finalizer: &str) -> bool {
+    !finalizer.contains('/') && !matches!(finalizer, "kubernetes" | "orphan" | "foregroundDeletion")
+}
+
+/// What is wrong with the labels, annotations and owners of an object.
+pub(crate) fn map_causes(object: &Value) -> Vec<Cause> {
+    let metadata = &object["metadata"];
+    let mut causes = Vec::new();
     label_causes(&metadata["labels"], &mut causes);
     annotation_causes(&metadata["annotations"], &mut causes);
     owner_causes(&metadata["ownerReferences"], &mut causes);
-    finalizer_causes(metadata, &mut causes);
     causes
+}
+
+/// Owners that are named twice are named once; gives the warning.
+pub(crate) fn remove_double_owners(object: &mut Value) -> Vec<String> {
+    let Some(owners) = object.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut) else {
+        return Vec::new();
+    };
+    let mut double = BTreeSet::new();
+    let mut kept: Vec<Value> = Vec::new();
+    for owner in owners.drain(..) {
+        if kept.contains(&owner) {
+            double.insert(owner["uid"].as_str().unwrap_or_default().to_owned());
+        } else {
+            kept.push(owner);
+        }
+    }
+    *owners = kept;
+    if double.is_empty() {
+        return Vec::new();
+    }
+    let uids: Vec<String> = double.into_iter().collect();
+    vec![format!(
+        ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject \
+         such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+        uids.join(", ")
+    )]
 }
 
 /// What is wrong with the change of the metadata of an object.
@@ -141,6 +204,16 @@ fn owner_causes(owners: &Value, causes: &mut Vec<Cause>) {
                 let path = format!("metadata.ownerReferences[{index}].{field}");
                 causes.push(Cause::required(path, "must not be empty"));
             }
+        }
+        if let Some(version) = owner["apiVersion"].as_str().filter(|version| version.matches('/').count() > 1) {
+            let path = format!("metadata.ownerReferences[{index}].apiVersion");
+            let detail = "must be <group>/<version> or <version>";
+            causes.push(Cause::new(CauseKind::Invalid, path, version.into(), detail));
+        }
+        if owner["apiVersion"] == "v1" && owner["kind"] == "Event" {
+            let detail = "/v1, Kind=Event is disallowed from being an owner";
+            let path = format!("metadata.ownerReferences[{index}]");
+            causes.push(Cause::new(CauseKind::Invalid, path, owner.clone(), detail));
         }
         if owner["controller"] == true {
             let this = format!(

@@ -5,7 +5,11 @@ const KEY: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 
 /// What is wrong with a DNS subdomain.
 pub fn subdomain_problems(name: &str) -> Vec<String> {
-    let mut problems = too_long(name, 253);
+    subdomain_problems_in(name, "characters")
+}
+
+fn subdomain_problems_in(name: &str, unit: &str) -> Vec<String> {
+    let mut problems = too_long(name, 253, unit);
     if !is_subdomain(name) {
         problems.push(format!(
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start \
@@ -17,7 +21,7 @@ pub fn subdomain_problems(name: &str) -> Vec<String> {
 
 /// What is wrong with a DNS label.
 pub fn label_problems(name: &str) -> Vec<String> {
-    let mut problems = too_long(name, 63);
+    let mut problems = too_long(name, 63, "characters");
     if is_label(name) {
         return problems;
     }
@@ -34,7 +38,7 @@ pub fn label_problems(name: &str) -> Vec<String> {
 
 /// What is wrong with a DNS label that begins with a letter.
 pub fn letter_label_problems(name: &str) -> Vec<String> {
-    let mut problems = too_long(name, 63);
+    let mut problems = too_long(name, 63, "characters");
     if !(is_label(name) && name.starts_with(|first: char| first.is_ascii_lowercase())) {
         problems.push(
             "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic \
@@ -68,8 +72,11 @@ pub fn qualified_name_problems(name: &str) -> Vec<String> {
             match *prefix {
                 "" => problems.push("prefix part must be non-empty".to_owned()),
                 prefix => {
-                    problems
-                        .extend(subdomain_problems(prefix).into_iter().map(|problem| format!("prefix part {problem}")));
+                    problems.extend(
+                        subdomain_problems_in(prefix, "bytes")
+                            .into_iter()
+                            .map(|problem| format!("prefix part {problem}")),
+                    );
                 }
             }
             *name
@@ -92,7 +99,7 @@ pub fn qualified_name_problems(name: &str) -> Vec<String> {
 
 /// What is wrong with the value of a label.
 pub fn label_value_problems(value: &str) -> Vec<String> {
-    let mut problems = too_long(value, 63);
+    let mut problems = too_long(value, 63, "bytes");
     if !(value.is_empty() || is_key(value)) {
         problems.push(format!(
             "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start \
@@ -103,9 +110,9 @@ pub fn label_value_problems(value: &str) -> Vec<String> {
     problems
 }
 
-fn too_long(text: &str, limit: usize) -> Vec<String> {
+fn too_long(text: &str, limit: usize, unit: &str) -> Vec<String> {
     let is_too_long = text.len() > limit;
-    is_too_long.then(|| format!("must be no more than {limit} bytes")).into_iter().collect()
+    is_too_long.then(|| format!("must be no more than {limit} {unit}")).into_iter().collect()
 }
 
 fn is_label(name: &str) -> bool {

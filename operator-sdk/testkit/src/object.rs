@@ -13,17 +13,33 @@ use serde_json::Value;
 pub struct Object {
     value: Value,
     json: OnceLock<Bytes>,
+    bare: OnceLock<Bytes>,
 }
 
 impl Object {
     /// Wraps a value.
     pub fn new(value: Value) -> Arc<Self> {
-        Arc::new(Self { value, json: OnceLock::new() })
+        Arc::new(Self { value, json: OnceLock::new(), bare: OnceLock::new() })
     }
 
     /// The object as JSON.
     pub fn json(&self) -> &Bytes {
         self.json.get_or_init(|| Bytes::from(self.value.to_string()))
+    }
+
+    /// The object as JSON without its kind and version, as lists of built-in kinds have it.
+    pub fn bare_json(&self) -> &Bytes {
+        self.bare.get_or_init(|| Bytes::from(self.bare_value().to_string()))
+    }
+
+    /// The value without its kind and version.
+    pub fn bare_value(&self) -> Value {
+        let mut value = self.value.clone();
+        if let Some(object) = value.as_object_mut() {
+            object.remove("apiVersion");
+            object.remove("kind");
+        }
+        value
     }
 
     /// The value.

@@ -99,7 +99,8 @@ pub struct List {
     pub continue_token: Option<String>,
     /// How many more there are, if the server knows.
     pub remaining: Option<usize>,
-    /// Whether the kind is a custom one: the real server then says `continue` even if there is nothing to go on with.
+    /// Whether the kind is a custom one: only then each item has its kind and version, and `continue` is there even if there
+    /// is nothing to go on with.
     pub is_custom: bool,
     /// By key.
     pub items: Vec<Arc<Object>>,
@@ -274,8 +275,16 @@ impl List {
     }
 
     fn to_value(&self) -> Value {
-        let items: Vec<Value> = self.items.iter().map(|object| object.value().clone()).collect();
+        let items = self.items.iter();
+        let items: Vec<Value> = match self.is_custom {
+            true => items.map(|object| object.value().clone()).collect(),
+            false => items.map(|object| object.bare_value()).collect(),
+        };
         json!({ "kind": self.kind, "apiVersion": self.api_version, "metadata": self.metadata(), "items": items })
+    }
+
+    fn json<'a>(&self, object: &'a Object) -> &'a Bytes {
+        if self.is_custom { object.json() } else { object.bare_json() }
     }
 
     fn bytes(&self) -> Bytes {
@@ -285,14 +294,14 @@ impl List {
             self.api_version,
             self.metadata()
         );
-        let size: usize = self.items.iter().map(|object| object.json().len() + 1).sum();
+        let size: usize = self.items.iter().map(|object| self.json(object).len() + 1).sum();
         let mut bytes = BytesMut::with_capacity(head.len() + size + 2);
         bytes.put_slice(head.as_bytes());
         for (index, object) in self.items.iter().enumerate() {
             if index > 0 {
                 bytes.put_u8(b',');
             }
-            bytes.put_slice(object.json());
+            bytes.put_slice(self.json(object));
         }
         bytes.put_slice(b"]}");
         bytes.freeze()

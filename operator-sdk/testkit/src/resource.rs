@@ -6,7 +6,12 @@ use serde_json::Value;
 
 use crate::{
     cause::Cause,
-    schema::{Schema, decode::normalise, openapi, prune::prune},
+    schema::{
+        Schema,
+        decode::normalise,
+        openapi,
+        prune::{decode_embedded, prune, shorten_numbers},
+    },
 };
 
 /// A kind in one version.
@@ -85,8 +90,10 @@ impl Resource {
         if !self.is_custom {
             return normalise(&self.schema, object);
         }
+        shorten_numbers(object);
         let mut unknown = decode_metadata(object)?;
         unknown.extend(prune(&self.schema, object, true));
+        decode_embedded(&self.schema, object, "")?;
         Ok(unknown)
     }
 

@@ -1,5 +1,7 @@
 //! Label selectors and field selectors.
 
+mod label;
+
 use serde_json::Value;
 
 use crate::{failure::Failure, resource::Resource};
@@ -37,7 +39,7 @@ struct FieldRequirement {
 impl Selector {
     /// Reads the selectors of a request for a kind.
     pub fn parse(resource: &Resource, labels: &str, fields: &str) -> Result<Self, Failure> {
-        Ok(Self { labels: parse_labels(labels)?, fields: parse_fields(resource, fields)? })
+        Ok(Self { labels: label::parse(labels)?, fields: parse_fields(resource, fields)? })
     }
 
     /// Reads a `LabelSelector` as it stands in objects (`matchLabels`, `matchExpressions`); an empty one matches all.
@@ -171,103 +173,4 @@ fn unescape(value: &str) -> String {
         plain.push(letter);
     }
     plain
-}
-
-fn parse_labels(text: &str) -> Result<Vec<Requirement>, Failure> {
-    let mut requirements = Vec::new();
-    for term in split_labels(text) {
-        let term = term.trim();
-        if term.is_empty() {
-            if text.trim().is_empty() {
-                continue;
-            }
-            return Err(unparsable(text));
-        }
-        requirements.push(parse_label(term).ok_or_else(|| unparsable(text))?);
-    }
-    for requirement in &requirements {
-        check_label(requirement)?;
-    }
-    Ok(requirements)
-}
-
-fn unparsable(text: &str) -> Failure {
-    Failure::bad_request(format!("unable to parse requirement: {text}"))
-}
-
-fn parse_label(term: &str) -> Option<Requirement> {
-    if let Some(key) = term.strip_prefix('!') {
-        return Some(Requirement { key: plain(key)?, operator: Operator::Absent });
-    }
-    if let Some((key, values)) = term.split_once('(') {
-        let values = values.trim_end().strip_suffix(')')?;
-        let values = values.split(',').map(|value| value.trim().to_owned()).collect();
-        let (key, word) = key.trim().rsplit_once(char::is_whitespace)?;
-        let operator = match word {
-            "in" => Operator::In(values),
-            "notin" => Operator::NotIn(values),
-            _ => return None,
-        };
-        return Some(Requirement { key: plain(key)?, operator });
-    }
-    let operators: [(&str, fn(String) -> Option<Operator>); 5] = [
-        ("!=", |value| Some(Operator::NotIn(vec![value]))),
-        ("==", |value| Some(Operator::In(vec![value]))),
-        ("=", |value| Some(Operator::In(vec![value]))),
-        (">", |value| value.parse().ok().map(Operator::Above)),
-        ("<", |value| value.parse().ok().map(Operator::Below)),
-    ];
-    for (sign, operator) in operators {
-        if let Some((key, value)) = term.split_once(sign) {
-            let value = value.trim();
-            let value = if value.is_empty() { String::new() } else { plain(value)? };
-            return Some(Requirement { key: plain(key)?, operator: operator(value)? });
-        }
-    }
-    Some(Requirement { key: plain(term)?, operator: Operator::Exists })
-}
-
-/// A word without spaces and signs.
-fn plain(word: &str) -> Option<String> {
-    let word = word.trim();
-    let is_plain =
-        !word.is_empty() && !word.contains(|letter: char| letter.is_whitespace() || "=!(),<>".contains(letter));
-    is_plain.then(|| word.to_owned())
-}
-
-/// At commas outside parentheses.
-fn split_labels(text: &str) -> Vec<String> {
-    let (mut terms, mut term, mut depth) = (Vec::new(), String::new(), 0_i32);
-    for letter in text.chars() {
-        depth += i32::from(letter == '(') - i32::from(letter == ')');
-        if letter == ',' && depth == 0 {
-            terms.push(std::mem::take(&mut term));
-        } else {
-            term.push(letter);
-        }
-    }
-    terms.push(term);
-    terms
-}
-
-fn check_label(requirement: &Requirement) -> Result<(), Failure> {
-    let values = match &requirement.operator {
-        Operator::In(values) | Operator::NotIn(values) => values.as_slice(),
-        _ => &[],
-    };
-    if let Some(problem) = crate::names::qualified_name_problems(&requirement.key).into_iter().next() {
-        return Err(Failure::bad_request(format!(
-            "unable to parse requirement: key: Invalid value: {:?}: {problem}",
-            requirement.key
-        )));
-    }
-    for (index, value) in values.iter().enumerate() {
-        if let Some(problem) = crate::names::label_value_problems(value).into_iter().next() {
-            return Err(Failure::bad_request(format!(
-                "unable to parse requirement: values[{index}][{}]: Invalid value: {value:?}: {problem}",
-                requirement.key
-            )));
-        }
-    }
-    Ok(())
 }

@@ -16,6 +16,7 @@ mod patch;
 mod route;
 mod scale;
 mod update;
+mod validate;
 mod watching;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -227,8 +228,11 @@ impl Server {
                 self.authorize(call)?;
                 self.dispatch(call)
             }
-            Route::Other => self.answer_other(request).map(Answer::from),
-            Route::Unknown => Ok(discovery::not_found().into()),
+            Route::Other => self.answer_other(now, request).map(Answer::from),
+            Route::Unknown { access, is_built_in } => {
+                self.check(&request.user, access)?;
+                if is_built_in { Err(Failure::no_such_path()) } else { Ok(discovery::not_found().into()) }
+            }
         }
     }
 
@@ -237,8 +241,8 @@ impl Server {
         let is_pod = resource.group.is_empty() && resource.plural == "pods";
         let subresource = call.target.subresource.as_str();
         match (call.target.verb, subresource) {
-            (_, "status") if !resource.has_status => Err(Failure::no_such_path()),
-            (_, "scale") if resource.scale.is_none() => Err(Failure::no_such_path()),
+            (_, "status") if !resource.has_status => Err(no_subresource(call.target)),
+            (_, "scale") if resource.scale.is_none() => Err(no_subresource(call.target)),
             (Verb::Get, "" | "status") => self.get(call),
             (Verb::Get, "scale") => self.get_scale(call),
             (Verb::List, "") => self.list(call),
@@ -253,8 +257,11 @@ impl Server {
             (Verb::Patch, "scale") => self.write_scale(call, true).map(Answer::from),
             (Verb::Delete, "") => self.delete(call).map(Answer::from),
             (Verb::DeleteCollection, "") if !is_namespace(resource) => self.delete_collection(call).map(Answer::from),
+            (verb, "" | "status" | "scale") if resource.is_custom => {
+                Err(Failure::not_supported(resource, verb.as_str()))
+            }
             (_, "" | "status" | "scale") => Err(Failure::method_not_allowed()),
-            _ => Err(Failure::no_such_path()),
+            _ => Err(no_subresource(call.target)),
         }
     }
 
@@ -284,6 +291,7 @@ impl Server {
 
     fn commit(&mut self, call: Call<'_>, key: Key, change: Change, object: Value) -> Arc<Commit> {
         let collection = call.target.served.collection.clone();
+        let object = self.kinds.store_form(&call.target.served, object);
         self.commit_to(Write { time: call.now, collection, key, change, object, request: call.request.id })
     }
 
@@ -319,5 +327,12 @@ impl Server {
                 request: 0,
             });
         }
+    }
+}
+
+fn no_subresource(target: &Target) -> Failure {
+    match target.served.resource.is_custom {
+        true => Failure::not_found(&target.served.resource, &target.name),
+        false => Failure::no_such_path(),
     }
 }

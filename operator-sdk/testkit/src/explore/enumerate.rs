@@ -116,6 +116,7 @@ fn at_election() -> Vec<Effect> {
         Effect::refuse(500, "InternalError", "Internal error occurred: etcdserver: request timed out"),
         Effect::refuse(403, "Forbidden", "leases.coordination.k8s.io is forbidden: RBAC is being changed"),
         Effect::Late(Seconds { seconds: 10 }),
+        Effect::Slow(Seconds { seconds: 10 }),
         Effect::Freeze(Seconds { seconds: 20 }),
         Effect::Partition(Seconds { seconds: 20 }),
         Effect::ClockStep(Step { seconds: 3600 }),

@@ -47,11 +47,15 @@ fn set_defaults(type_name: &str, full_name: &str, object: &mut Object) {
         "PodSpec" => pod_spec(object),
         "Pod" => pod(object),
         "Container" | "EphemeralContainer" => container(object),
-        "Probe" => set_all(object, [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]),
+        "Probe" => set_all(
+            object,
+            [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)],
+        ),
         "HTTPGetAction" => {
             or_set(object, "path", "/");
             or_set(object, "scheme", "HTTP");
         }
+        "GRPCAction" => or_set(object, "service", ""),
         "ObjectFieldSelector" => or_set(object, "apiVersion", "v1"),
         "Volume" => volume(object),
         "SecretVolumeSource" | "ConfigMapVolumeSource" | "DownwardAPIVolumeSource" | "ProjectedVolumeSource" => {
@@ -67,6 +71,14 @@ fn set_defaults(type_name: &str, full_name: &str, object: &mut Object) {
             set_within(object, "spec", "volumeMode", "Filesystem");
         }
         "PodStatus" => pod_status(object),
+        "NodeStatus" => {
+            if let Some(capacity) = object.get("capacity").cloned() {
+                or_set(object, "allocatable", capacity);
+            }
+        }
+        "HorizontalPodAutoscalerSpec" => autoscaler(full_name, object),
+        "CSIDriverSpec" => driver(object),
+        "LimitRangeItem" => limits(object),
         "Namespace" => namespace(object),
         "Secret" => or_set(object, "type", "Opaque"),
         "Service" => super::service::set_defaults(object),
@@ -217,6 +229,38 @@ fn webhook(type_name: &str, webhook: &mut Object) {
     }
 }
 
+fn autoscaler(full_name: &str, spec: &mut Object) {
+    or_set(spec, "minReplicas", 1);
+    if full_name.contains(".v2.") {
+        let target = json!({"type": "Utilization", "averageUtilization": 80});
+        or_set(spec, "metrics", json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]));
+    }
+}
+
+fn driver(spec: &mut Object) {
+    or_set(spec, "attachRequired", true);
+    or_set(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
+    or_set(spec, "volumeLifecycleModes", json!(["Persistent"]));
+    let off =
+        ["podInfoOnMount", "storageCapacity", "requiresRepublish", "seLinuxMount", "preventPodSchedulingIfMissing"];
+    for key in off {
+        or_set(spec, key, false);
+    }
+}
+
+/// Containers get at most the maximum, and ask for what they get, or for the minimum.
+fn limits(item: &mut Object) {
+    if item.get("type") != Some(&json!("Container")) {
+        return;
+    }
+    for (key, from) in [("default", "max"), ("defaultRequest", "default"), ("defaultRequest", "min")] {
+        let source = item.get(from).and_then(Value::as_object).cloned().unwrap_or_default();
+        for (name, amount) in source {
+            set_within(item, key, &name, amount);
+        }
+    }
+}
+
 fn set_phase(object: &mut Object, phase: &str) {
     set_within(object, "status", "phase", phase);
 }
@@ -235,7 +279,7 @@ fn set_all<const N: usize>(object: &mut Object, defaults: [(&str, i64); N]) {
 
 /// Sets a field that is not there.
 pub(super) fn or_set(object: &mut Object, key: &str, value: impl Into<Value>) {
-    if !object.contains_key(key) {
+    if object.get(key).is_none_or(Value::is_null) {
         object.insert(key.to_owned(), value.into());
     }
 }

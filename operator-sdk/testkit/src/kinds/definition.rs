@@ -26,8 +26,7 @@ impl Rules for Definition {
         if old.is_some() || part == Part::Status {
             return;
         }
-        let stored = items(&new["spec"]["versions"]).filter(|version| version["storage"] == json!(true));
-        let stored: Vec<Value> = stored.map(|version| version["name"].clone()).collect();
+        let stored = stored_versions(new).into_iter().next().map_or(Value::Null, |name| json!([name]));
         let names = json!({"kind": "", "plural": ""});
         new["status"] = json!({"conditions": null, "acceptedNames": names, "storedVersions": stored});
     }
@@ -79,20 +78,48 @@ fn check(definition: &Value, findings: &mut Findings) {
             findings.required(format!("spec.names.{key}"), "");
         }
     }
-    findings.not_one_of("spec.scope", &spec["scope"], &["Cluster", "Namespaced"]);
-    let stored = items(&spec["versions"]).filter(|version| version["storage"] == json!(true)).count();
-    if stored != 1 {
-        let detail = "must have exactly one version marked as storage version";
-        findings.invalid("spec.versions", &spec["versions"], detail);
+    match spec["scope"].as_str() {
+        None | Some("") => findings.required("spec.scope", ""),
+        Some(_) => findings.not_one_of("spec.scope", &spec["scope"], &["Cluster", "Namespaced"]),
     }
+    check_versions(definition, findings);
+    let mut schemas = items(&spec["versions"]).map(|version| &version["schema"]);
+    let first = schemas.next();
+    let is_shared = schemas.all(|schema| Some(schema) == first);
     for (index, version) in items(&spec["versions"]).enumerate() {
         let path = format!("spec.versions[{index}].schema.openAPIV3Schema");
         let schema = &version["schema"]["openAPIV3Schema"];
         if schema.is_null() {
-            findings.required(path, "schemas are required");
+            findings.required(path, "");
         } else {
+            let path = if is_shared { "spec.validation.openAPIV3Schema".to_owned() } else { path };
             check_schema(schema, &path, findings);
         }
+    }
+}
+
+fn stored_versions(definition: &Value) -> Vec<&Value> {
+    let versions = items(&definition["spec"]["versions"]);
+    versions.filter(|version| version["storage"] == json!(true)).map(|version| &version["name"]).collect()
+}
+
+fn check_versions(definition: &Value, findings: &mut Findings) {
+    let versions = &definition["spec"]["versions"];
+    let stored = stored_versions(definition);
+    if stored.len() != 1 {
+        findings.invalid("spec.versions", versions, "must have exactly one version marked as storage version");
+    }
+    let mut names: Vec<&Value> = items(versions).map(|version| &version["name"]).collect();
+    names.sort_by_key(|name| name.as_str());
+    if names.windows(2).any(|pair| pair[0] == pair[1]) {
+        findings.invalid("spec.versions", versions, "must contain unique version names");
+    }
+    let told = &definition["status"]["storedVersions"];
+    if items(told).next().is_none() {
+        findings.invalid("status.storedVersions", told, "must have at least one stored version");
+    } else if let Some(missing) = stored.iter().rfind(|name| !items(told).any(|told| told == **name)) {
+        let missing = missing.as_str().unwrap_or_default();
+        findings.invalid("status.storedVersions", told, format!("must have the storage version {missing}"));
     }
 }
 
@@ -104,7 +131,11 @@ fn check_schema(schema: &Value, path: &str, findings: &mut Findings) {
     for (index, rule) in items(&schema["x-kubernetes-validations"]).enumerate() {
         if let Some(problem) = Rule::read(rule).problem() {
             let path = format!("{path}.x-kubernetes-validations[{index}].rule");
-            findings.invalid(path, &rule["rule"], format!("compilation failed: {problem}"));
+            let value = json!({
+                "Rule": rule["rule"], "Message": "", "MessageExpression": "", "Reason": null, "FieldPath": "",
+                "OptionalOldSelf": null,
+            });
+            findings.invalid(path, &value, format!("compilation failed: {problem}"));
         }
     }
     for (name, field) in fields(&schema["properties"]) {

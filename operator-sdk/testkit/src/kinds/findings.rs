@@ -79,7 +79,7 @@ impl Findings {
     pub(super) fn port_name(&mut self, path: &str, name: &str) {
         let mut problems = Vec::new();
         if name.len() > 15 {
-            problems.push("must be no more than 15 bytes".to_owned());
+            problems.push("must be no more than 15 characters".to_owned());
         }
         if !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
             problems.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)".to_owned());
@@ -129,8 +129,9 @@ impl Findings {
         }
     }
 
-    /// A label selector.
-    pub(super) fn selector(&mut self, selector: &Value, path: &str) {
+    /// A label selector; gives whether it is one.
+    pub(super) fn selector(&mut self, selector: &Value, path: &str) -> bool {
+        let before = self.0.len();
         self.labels(&selector["matchLabels"], &format!("{path}.matchLabels"));
         for (index, expression) in items(&selector["matchExpressions"]).enumerate() {
             let path = format!("{path}.matchExpressions[{index}]");
@@ -156,6 +157,7 @@ impl Findings {
                 self.problems(&format!("{path}.values[{index}]"), value, names::label_value_problems(value));
             }
         }
+        before == self.0.len()
     }
 }
 

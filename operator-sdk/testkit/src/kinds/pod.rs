@@ -37,13 +37,13 @@ impl Rules for Pod {
                 if gates {
                     new["status"]["conditions"] = json!([{
                         "type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "lastProbeTime": null,
-                        "lastTransitionTime": null,
+                        "lastTransitionTime": new["metadata"]["creationTimestamp"],
                         "message": "Scheduling is blocked due to non-empty scheduling gates",
                     }]);
                 }
             }
             (Some(old), Part::Status) => keep_what_the_server_says(new, old),
-            (Some(_), Part::Main) => {}
+            (Some(old), Part::Main) => admission::admit_change(new, old),
         }
     }
 
@@ -72,7 +72,9 @@ fn keep_what_the_server_says(new: &mut Value, old: &Value) {
         }
     }
     let old: JsonMap<String, Value> = items(&old["status"]["conditions"])
-        .filter_map(|condition| Some((text(condition.as_object()?, "type")?, condition.get("observedGeneration")?.clone())))
+        .filter_map(|condition| {
+            Some((text(condition.as_object()?, "type")?, condition.get("observedGeneration")?.clone()))
+        })
         .collect();
     for condition in status.get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(condition) = condition.as_object_mut()
@@ -162,7 +164,11 @@ fn check_tolerations(tolerations: &Value, path: &str, findings: &mut Findings) {
         }
         if !toleration["tolerationSeconds"].is_null() && toleration["effect"] != "NoExecute" {
             let detail = "effect must be 'NoExecute' when `tolerationSeconds` is set";
-            findings.invalid(format!("{path}.effect"), &toleration["effect"], detail);
+            let effect = toleration["effect"].as_str().unwrap_or_default();
+            findings.invalid(format!("{path}.effect"), &json!(effect), detail);
+        }
+        if is_given("operator") {
+            findings.not_one_of(format!("{path}.operator"), &toleration["operator"], &["Equal", "Exists"]);
         }
         if toleration["operator"] == "Exists" && is_given("value") {
             let detail = "value must be empty when `operator` is 'Exists'";

@@ -33,6 +33,7 @@ impl Rules for Service {
         let digest = Sha256::digest(uid.as_bytes());
         let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut) else { return };
         let old = old.map_or(&Value::Null, |old| &old["spec"]);
+        drop_what_the_type_has_not(spec, old);
         if spec.get("type") == Some(&json!("ExternalName")) {
             for key in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
                 spec.remove(key);
@@ -57,6 +58,12 @@ impl Rules for Service {
 
 /// Sets what is not given.
 pub(super) fn set_defaults(service: &mut JsonMap<String, Value>) {
+    let ingresses = service.get_mut("status").and_then(|status| status.pointer_mut("/loadBalancer/ingress"));
+    for ingress in ingresses.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(ingress) = ingress.as_object_mut().filter(|ingress| ingress.contains_key("ip")) {
+            or_set(ingress, "ipMode", "VIP");
+        }
+    }
     let Some(spec) = service.get_mut("spec").and_then(Value::as_object_mut) else { return };
     or_set(spec, "sessionAffinity", "None");
     or_set(spec, "type", "ClusterIP");
@@ -86,9 +93,26 @@ pub(super) fn set_defaults(service: &mut JsonMap<String, Value>) {
     }
 }
 
+/// What the former type had and this one has not, goes with it.
+fn drop_what_the_type_has_not(spec: &mut JsonMap<String, Value>, old: &Value) {
+    let is_external = |kind: Option<&Value>| matches!(kind.and_then(Value::as_str), Some("NodePort" | "LoadBalancer"));
+    if is_external(old.get("type")) && !is_external(spec.get("type")) {
+        for key in ["externalTrafficPolicy", "allocateLoadBalancerNodePorts"] {
+            if spec.get(key) == old.get(key) {
+                spec.remove(key);
+            }
+        }
+    }
+}
+
 fn give_address(spec: &mut JsonMap<String, Value>, old: &Value, address: &str) {
-    let given = |value: Option<&Value>| value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+    let given =
+        |value: Option<&Value>| value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
     let first = |value: Option<&Value>| given(value.and_then(|list| list.get(0)));
+    // Who writes only the one address means the list, too.
+    if spec.get("clusterIPs") == old.get("clusterIPs") && given(spec.get("clusterIP")).is_some() {
+        spec.remove("clusterIPs");
+    }
     let address = given(spec.get("clusterIP"))
         .or_else(|| first(spec.get("clusterIPs")))
         .or_else(|| given(old.get("clusterIP")))
@@ -117,7 +141,8 @@ fn give_node_ports(spec: &mut JsonMap<String, Value>, old: &Value, first: u16) {
             port.remove("nodePort");
             continue;
         }
-        let before = old.iter().find(|old| old.get("port") == port.get("port") && old.get("protocol") == port.get("protocol"));
+        let before =
+            old.iter().find(|old| old.get("port") == port.get("port") && old.get("protocol") == port.get("protocol"));
         let number = before.and_then(|old| old.get("nodePort")).cloned();
         let fresh = 30000 + (usize::from(first) - 30000 + index) % 2768;
         or_set(port, "nodePort", number.unwrap_or_else(|| json!(fresh)));
@@ -130,11 +155,10 @@ fn check(spec: &Value, findings: &mut Findings) {
     let is_headless = spec["clusterIP"] == "None";
     let ports = items(&spec["ports"]).count();
     match kind {
-        "ExternalName" => {
-            if spec["externalName"].as_str().unwrap_or_default().is_empty() {
-                findings.required("spec.externalName", "");
-            }
+        "ExternalName" if spec["externalName"].as_str().unwrap_or_default().is_empty() => {
+            findings.required("spec.externalName", "");
         }
+        "ExternalName" => {}
         _ if ports == 0 && !is_headless => findings.required("spec.ports", ""),
         "LoadBalancer" | "NodePort" if is_headless => {
             let detail = format!("may not be set to 'None' for {kind} services");
@@ -169,7 +193,9 @@ fn check_ports(spec: &Value, needs_names: bool, findings: &mut Findings) {
         findings.port(&format!("{path}.targetPort"), &port["targetPort"]);
         let identity = (&port["protocol"], &port["port"]);
         if numbers.contains(&identity) {
-            let value = json!({"protocol": identity.0, "port": identity.1});
+            let value = json!({
+                "Name": "", "Protocol": identity.0, "AppProtocol": null, "Port": identity.1, "TargetPort": 0, "NodePort": 0,
+            });
             findings.duplicate(path, &value);
         }
         numbers.push(identity);

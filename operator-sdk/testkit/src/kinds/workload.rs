@@ -97,20 +97,26 @@ pub(super) fn set_defaults(kind: &str, object: &mut JsonMap<String, Value>) {
 }
 
 /// What is wrong with a selector and the labels of the template that it has to select.
-fn check_selector(spec: &Value, kind: &str, findings: &mut Findings) {
+/// Gives whether the selector is one.
+fn check_selector(spec: &Value, kind: &str, detail: &str, findings: &mut Findings) -> bool {
     let selector = &spec["selector"];
     if selector.is_null() {
-        return findings.required("spec.selector", "");
+        findings.required("spec.selector", "");
+        return true;
     }
-    findings.selector(selector, "spec.selector");
+    let is_selector = findings.selector(selector, "spec.selector");
     if is_empty_selector(selector) {
         findings.invalid("spec.selector", selector, format!("empty selector is invalid for {kind}"));
     }
+    if !is_selector {
+        findings.invalid("spec.selector", selector, detail);
+    }
+    is_selector
 }
 
 fn check_labels(spec: &Value, findings: &mut Findings) {
     let labels = &spec["template"]["metadata"]["labels"];
-    if !spec["selector"].is_null() && !selects(&spec["selector"], labels) {
+    if spec["selector"].is_null() || !selects(&spec["selector"], labels) {
         findings.invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`");
     }
 }

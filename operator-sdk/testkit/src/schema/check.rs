@@ -287,16 +287,21 @@ fn check_type(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<Cause
         Shape::Scalar(Scalar::IntOrString) => value.is_string() || is_of_type(value, "integer"),
         _ => is_of_type(value, type_name),
     };
-    let is_sized = matches!(format, Some("int32" | "int64")) && type_name == "integer";
+    let is_integer = matches!(schema.shape, Shape::Scalar(Scalar::Integer));
+    let is_sized = is_integer && matches!(format, Some("int32" | "int64"));
     if !is_right {
         let is_fraction = is_sized && value.is_number();
         let (expected, given) =
             if is_fraction { (format.unwrap_or_default(), "float64") } else { (type_name, type_of(value)) };
         causes.push(wrong_type(path, expected, given));
     }
-    if is_sized && value.is_number() && !format::fits(value, format.unwrap_or_default()) {
-        let detail =
-            format!("Checked value must be of type integer with format {} in {path}", format.unwrap_or_default());
+    if is_integer && value.is_number() && !format::fits(value, format.unwrap_or_default()) {
+        let format = if is_sized {
+            format!("with format {}", format.unwrap_or_default())
+        } else {
+            "(default format)".to_owned()
+        };
+        let detail = format!("Checked value must be of type integer {format} in {path}");
         causes.push(Cause::new(CauseKind::Invalid, "", json!(""), detail));
     }
     if let (Value::String(text), Some(format)) = (value, format)

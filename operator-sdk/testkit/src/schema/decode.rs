@@ -126,8 +126,9 @@ fn normalise_scalar(scalar: Scalar, schema: &Schema, value: &mut Value, at: &Pla
     };
     match (is_right, value, schema.format.as_deref()) {
         (false, value, _) => Err(mismatch(value, &go_type(schema), at)),
-        (true, Value::String(text), Some("date-time")) => normalise_time(text, 0),
-        (true, Value::String(text), Some("micro-time")) => normalise_time(text, 6),
+        (true, Value::String(text), Some("date-time")) => normalise_time(text),
+        (true, Value::String(text), Some("micro-time")) => normalise_micro_time(text),
+        (true, Value::String(text), Some("byte")) => check_base64(text),
         (true, ..) => Ok(()),
     }
 }
@@ -143,16 +144,39 @@ fn normalise_quantity(value: &mut Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Rewrites a time in UTC, with so many digits of the second's parts.
-fn normalise_time(text: &mut String, digits: u8) -> Result<(), String> {
-    let layout = if digits == 0 { "2006-01-02T15:04:05Z07:00" } else { "2006-01-02T15:04:05.000000Z07:00" };
-    let wrong = |_| format!("parsing time \"{text}\" as \"{layout}\": cannot parse \"{text}\" as \"2006\"");
-    let time: jiff::Timestamp = text.parse().map_err(wrong)?;
-    *text = match digits {
-        0 => time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        _ => time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string(),
-    };
+/// Rewrites a time in whole seconds of UTC.
+fn normalise_time(text: &mut String) -> Result<(), String> {
+    let time = parse_time(text, "2006-01-02T15:04:05Z07:00")?;
+    *text = time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     Ok(())
+}
+
+/// Rewrites a time in UTC that has to be given to the millionth of a second.
+fn normalise_micro_time(text: &mut String) -> Result<(), String> {
+    const LAYOUT: &str = "2006-01-02T15:04:05.000000Z07:00";
+    let time = parse_time(text, LAYOUT)?;
+    let rest = text.get(19..).unwrap_or_default();
+    let is_digit = |byte: &u8| byte.is_ascii_digit();
+    let has_digits = rest.starts_with('.') && rest.bytes().skip(1).take_while(is_digit).count() == 6;
+    if !has_digits {
+        return Err(format!("parsing time \"{text}\" as \"{LAYOUT}\": cannot parse \"{rest}\" as \".000000\""));
+    }
+    *text = time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
+    Ok(())
+}
+
+fn parse_time(text: &str, layout: &str) -> Result<jiff::Timestamp, String> {
+    text.parse().map_err(|_| format!("parsing time \"{text}\" as \"{layout}\": cannot parse \"{text}\" as \"2006\""))
+}
+
+fn check_base64(text: &str) -> Result<(), String> {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+    let letters = text.trim_end_matches('=');
+    let place = letters.bytes().position(|byte| !is_letter(byte));
+    match place {
+        None if text.len().is_multiple_of(4) && text.len() - letters.len() < 3 => Ok(()),
+        place => Err(format!("illegal base64 data at input byte {}", place.unwrap_or(text.len()))),
+    }
 }
 
 fn is_integer(value: &Value, is_wide: bool) -> bool {

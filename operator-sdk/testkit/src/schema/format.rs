@@ -18,9 +18,8 @@ static MAC: LazyLock<Option<Regex>> = pattern!("^([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa
 static UUID: LazyLock<Option<Regex>> =
     pattern!("(?i)^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$");
 static URI: LazyLock<Option<Regex>> = pattern!("^([A-Za-z][A-Za-z0-9+.-]*:[^\\s]+|/[^\\s]*)$");
-static EMAIL: LazyLock<Option<Regex>> = pattern!("^[^@\\s<>]+@[^@\\s<>]+$");
-static HOSTNAME: LazyLock<Option<Regex>> =
-    pattern!("^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\\.?$");
+static EMAIL: LazyLock<Option<Regex>> = pattern!("^([^<>]* )?<?[^@\\s<>]+@[^@\\s<>]+>?$");
+static HOSTNAME: LazyLock<Option<Regex>> = pattern!("^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$");
 static BYTE: LazyLock<Option<Regex>> = pattern!("^[A-Za-z0-9+/]*={0,2}$");
 static COLOUR: LazyLock<Option<Regex>> = pattern!("^#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$");
 static DURATION: LazyLock<Option<Regex>> =
@@ -34,8 +33,7 @@ pub fn fits(number: &Value, format: &str) -> bool {
         number.as_i64().or_else(|| number.as_f64().filter(|number| number.fract() == 0.0).map(|number| number as i64));
     match format {
         "int32" => whole.is_some_and(|number| i32::try_from(number).is_ok()),
-        "int64" => whole.is_some(),
-        _ => true,
+        _ => whole.is_some(),
     }
 }
 

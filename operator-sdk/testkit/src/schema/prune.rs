@@ -3,8 +3,20 @@
 
 use serde_json::{Map as JsonMap, Value, json};
 
-use super::{List, ListType, Schema, Shape, decode::join};
-use crate::cause::{Cause, CauseKind};
+use super::{
+    List, ListType, Schema, Shape,
+    decode::{join, normalise},
+    openapi,
+};
+use crate::{
+    cause::{Cause, CauseKind},
+    names,
+};
+
+const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+
+/// Beyond it a number is written with an exponent.
+const MAX_SHORT: f64 = 1e18;
 
 /// What every object has, whatever its schema says.
 const OF_OBJECTS: [&str; 3] = ["apiVersion", "kind", "metadata"];
@@ -130,6 +142,9 @@ fn check_list(list: &List, items: &[Value], path: &str) -> Vec<Cause> {
     let mut told: Vec<Value> = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let at = format!("{path}[{index}]");
+        if item.is_null() {
+            continue;
+        }
         if matches!(list.list_type, ListType::Map(_)) && !item.is_object() {
             let detail = "must be an object for an array of list-type map";
             causes.push(Cause::new(CauseKind::Invalid, at, item.clone(), detail));
@@ -146,6 +161,61 @@ fn check_list(list: &List, items: &[Value], path: &str) -> Vec<Cause> {
     causes
 }
 
+/// Brings the metadata of whole objects within an object into its form; gives why it can not be.
+pub fn decode_embedded(schema: &Schema, value: &mut Value, path: &str) -> Result<(), String> {
+    match (&schema.shape, value) {
+        (Shape::Map(map), Value::Object(object)) => {
+            let is_embedded = schema.is_embedded_resource;
+            if let Some(metadata) = object.get_mut("metadata").filter(|metadata| is_embedded && !metadata.is_null()) {
+                let given = metadata.to_string();
+                let wrong = |why| format!("{}: Invalid value: {given}: {why}", join(path, "metadata"));
+                normalise(&openapi::schema(OBJECT_META), metadata).map_err(wrong)?;
+            }
+            for (key, value) in object {
+                if let Some(field) = map.fields.get(key).or(map.others.as_ref()) {
+                    decode_embedded(field, value, &join(path, key))?;
+                }
+            }
+        }
+        (Shape::List(list), Value::Array(items)) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                decode_embedded(&list.items, item, &format!("{path}[{index}]"))?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Whole numbers are written without a point.
+pub fn shorten_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < MAX_SHORT);
+            if let Some(whole) = whole {
+                *value = json!(whole as i64);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(shorten_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(shorten_numbers),
+        _ => {}
+    }
+}
+
+fn check_embedded_labels(object: &JsonMap<String, Value>, path: &str) -> Vec<Cause> {
+    let labels = object.get("metadata").and_then(|metadata| metadata["labels"].as_object());
+    let path = join(path, "metadata.labels");
+    let mut causes = Vec::new();
+    for (name, value) in labels.into_iter().flatten() {
+        let value = value.as_str().unwrap_or_default();
+        let of_name = names::qualified_name_problems(name).into_iter().map(|problem| (name.as_str(), problem));
+        let of_value = names::label_value_problems(value).into_iter().map(|problem| (value, problem));
+        let problems = of_name.chain(of_value);
+        causes.extend(problems.map(|(text, problem)| Cause::new(CauseKind::Invalid, &path, json!(text), problem)));
+    }
+    causes
+}
+
 /// What is wrong with whole objects within an object.
 pub fn check_embedded(schema: &Schema, value: &Value, path: &str) -> Vec<Cause> {
     let mut causes = Vec::new();
@@ -155,6 +225,7 @@ pub fn check_embedded(schema: &Schema, value: &Value, path: &str) -> Vec<Cause> 
                 let missing =
                     ["apiVersion", "kind"].into_iter().filter(|key| object.get(*key).is_none_or(|it| *it == json!("")));
                 causes.extend(missing.map(|key| Cause::required(join(path, key), "")));
+                causes.extend(check_embedded_labels(object, path));
             }
             for (key, value) in object {
                 if let Some(field) = map.fields.get(key).or(map.others.as_ref()) {

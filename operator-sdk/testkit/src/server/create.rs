@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Call, Reply, Server, decode, definition::is_terminating, options::WriteOptions};
+use super::{Call, Reply, Server, decode, definition::is_terminating, options::WriteOptions, validate::validate};
 use crate::{
     failure::Failure,
     metadata,
@@ -15,15 +15,21 @@ use crate::{
 /// How long a generated name's given part may be.
 const GENERATED_BASE: usize = 58;
 const NAME_ATTEMPTS: usize = 8;
+const OBJECT_LIMIT: usize = 1_572_864;
+pub(super) const TOO_LARGE: &str = "etcdserver: request is too large";
 
 impl Server {
     pub(super) fn create(&mut self, call: Call<'_>) -> Result<Reply, Failure> {
-        if !call.target.name.is_empty() {
+        if !call.target.name.is_empty() && !call.target.served.resource.is_custom {
             return Err(Failure::method_not_allowed());
         }
         let options = WriteOptions::parse(call.request, "CreateOptions")?;
         let served = &call.target.served;
         let decoded = decode::object(call.request, served, options.field_validation)?;
+        if revision_of(&decoded.object)? != 0 {
+            let message = "resourceVersion should not be set on objects to be created";
+            return Err(Failure::new(500, "", message));
+        }
         let object = options.note_creation(call, decoded.object);
         self.insert(call, &options, object).map(|reply| decode::warn(reply, &decoded.warnings))
     }
@@ -37,15 +43,13 @@ impl Server {
     ) -> Result<Reply, Failure> {
         let resource = &call.target.served.resource;
         place(call, &mut object)?;
+        let mut warnings = metadata::remove_double_owners(&mut object);
+        warnings.extend(metadata::finalizer_warnings(resource, &object, None));
         let given = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         self.admit_to_namespace(call, &given)?;
         if resource.is_custom && is_terminating(self, &call.target.served.collection) {
             let why = "create not allowed while custom resource definition is terminating";
             return Err(Failure::forbidden(resource, &given, why));
-        }
-        if !object["metadata"]["resourceVersion"].as_str().unwrap_or_default().is_empty() {
-            let message = "resourceVersion should not be set on objects to be created";
-            return Err(Failure::new(500, "", message));
         }
         self.begin_life(call.now, &mut object);
         let prefix = object["metadata"]["generateName"].as_str().unwrap_or_default().to_owned();
@@ -64,18 +68,21 @@ impl Server {
                 object["metadata"]["name"] = format!("{base}{}", self.random.suffix()).into();
             }
             let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-            let mut causes = metadata::causes(resource, &object);
-            causes.extend(resource.rules.validate(&object, None, Part::Main));
+            let causes = validate(resource, &object, None, Part::Main);
             if !causes.is_empty() {
                 return Err(Failure::invalid(resource, &name, &causes));
             }
             attempts -= 1;
             let key = Key::new(&call.target.namespace, &name);
             match self.store.get(&call.target.served.collection, &key) {
-                None if options.is_dry_run => return Ok(Reply::object(201, Object::new(object))),
+                None if is_too_large(&object) => return Err(Failure::new(500, "", TOO_LARGE)),
+                None if options.is_dry_run => {
+                    return Ok(decode::warn(Reply::object(201, Object::new(object)), &warnings));
+                }
                 None => {
                     let commit = self.commit(call, key, Change::Created, object);
-                    return Ok(Reply::object(201, call.target.served.present(&commit.after)));
+                    let shown = call.target.served.present(&commit.after);
+                    return Ok(decode::warn(Reply::object(201, shown), &warnings));
                 }
                 Some(_) if attempts > 0 => {}
                 Some(existing) => return Err(taken(call, &name, existing, !prefix.is_empty())),
@@ -86,11 +93,26 @@ impl Server {
     /// Sets what the server alone sets on a new object.
     fn begin_life(&mut self, now: Timestamp, object: &mut Value) {
         let metadata = metadata::of(object);
-        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink", "resourceVersion"] {
+        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"] {
             metadata.remove(field);
         }
         metadata.insert("uid".to_owned(), self.random.uid().into());
         metadata.insert("creationTimestamp".to_owned(), seconds(now).into());
+    }
+}
+
+/// Whether etcd would not take it.
+pub(super) fn is_too_large(object: &Value) -> bool {
+    // Most objects are far below: their texts alone are counted first.
+    measure(object) > OBJECT_LIMIT / 2 && object.to_string().len() > OBJECT_LIMIT
+}
+
+fn measure(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(|item| measure(item) + 4).sum(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + measure(value) + 4).sum(),
+        _ => 4,
     }
 }
 
@@ -104,10 +126,22 @@ pub(super) fn place(call: Call<'_>, object: &mut Value) -> Result<(), Failure> {
             "the namespace of the provided object does not match the namespace sent on the request",
         ));
     }
-    if !namespace.is_empty() {
+    if namespace.is_empty() {
+        metadata.remove("namespace");
+    } else {
         metadata.insert("namespace".to_owned(), namespace.into());
     }
     Ok(())
+}
+
+/// The resourceVersion that an object is sent with; none is zero.
+pub(super) fn revision_of(object: &Value) -> Result<u64, Failure> {
+    match object["metadata"]["resourceVersion"].as_str().unwrap_or_default() {
+        "" => Ok(0),
+        text => text
+            .parse()
+            .map_err(|_| Failure::new(500, "", format!("strconv.ParseUint: parsing {text:?}: invalid syntax"))),
+    }
 }
 
 /// A time as objects carry it.

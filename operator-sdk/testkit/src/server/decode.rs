@@ -1,9 +1,12 @@
 //! What a client sent, as a value.
 
+mod double;
+
 use serde_json::Value;
 
 use super::{kinds::Served, options::FieldValidation};
 use crate::{
+    cause::{Cause, CauseKind},
     failure::Failure,
     request::{Reply, Request},
     resource::Resource,
@@ -19,17 +22,26 @@ pub(crate) fn parse(request: &Request) -> Result<Value, Failure> {
         return Err(Failure::new(413, "RequestEntityTooLarge", message));
     }
     let content_type = request.content_type.split(';').next().unwrap_or_default().trim();
-    let unreadable = |error: &dyn std::fmt::Display| {
-        Failure::bad_request(format!("the object provided is unrecognized (must be of type): {error}"))
-    };
     match content_type {
-        "" | "application/json" => serde_json::from_slice(&request.body).map_err(|error| unreadable(&error)),
+        "" | "application/json" => serde_json::from_slice(&request.body).map_err(|error| unreadable(request, &error)),
         "application/yaml" | "application/apply-patch+yaml" => parse_yaml(&request.body),
         _ => Err(Failure::unsupported_media_type(
             "the body of the request was in an unknown format - accepted media types include: application/json, \
              application/yaml, application/vnd.kubernetes.protobuf",
         )),
     }
+}
+
+fn unreadable(request: &Request, error: &serde_json::Error) -> Failure {
+    let what = if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() };
+    let mut failure = Failure::bad_request(format!("couldn't get version/kind; json parse error: {what}"));
+    failure.message.push_str(&format!(" ({})", summary(&request.body)));
+    failure
+}
+
+/// A body as the real server quotes it.
+fn summary(body: &[u8]) -> String {
+    if body.is_empty() { "<empty>".to_owned() } else { String::from_utf8_lossy(body).chars().take(1024).collect() }
 }
 
 /// YAML, or JSON as most clients send it there.
@@ -50,17 +62,56 @@ pub(crate) struct Decoded {
 
 /// The body as an object of a kind.
 pub(crate) fn object(request: &Request, served: &Served, validation: FieldValidation) -> Result<Decoded, Failure> {
-    let mut object = parse(request)?;
-    check_kind(&object, served)?;
+    let unrecognized = format!("the object provided is unrecognized (must be of type {}): ", served.resource.kind);
+    let mut object = parse(request).map_err(|mut failure| {
+        if failure.code == 400 {
+            failure.message.insert_str(0, &unrecognized);
+        }
+        failure
+    })?;
+    check_kind(request, &object, served)?;
     object["apiVersion"] = served.api_version.as_str().into();
     object["kind"] = served.resource.kind.as_str().into();
-    value(object, served, validation)
+    let double = match validation {
+        FieldValidation::Ignore => Vec::new(),
+        _ => double::fields(&request.body),
+    };
+    // An empty list has a meaning here that decoding would lose.
+    let is_reset = object["metadata"]["managedFields"].as_array().is_some_and(Vec::is_empty);
+    let mut decoded = decode(object, served, validation, double)?;
+    if is_reset {
+        decoded.object["metadata"]["managedFields"] = Value::Array(Vec::new());
+    }
+    Ok(decoded)
+}
+
+/// What a patch has made, as an object of a kind.
+pub(crate) fn patched(object: Value, served: &Served, validation: FieldValidation) -> Result<Decoded, Failure> {
+    if served.resource.is_custom && object["kind"] != served.resource.kind.as_str() {
+        return Err(wrong_kind(&object, served));
+    }
+    let text = object.to_string();
+    decode(object, served, validation, Vec::new()).map_err(|failure| {
+        let start =
+            format!("{0} in version {1:?} cannot be handled as a {0}: ", served.resource.kind, served.resource.version);
+        let error = failure.message.strip_prefix(&start).unwrap_or(&failure.message);
+        Failure::invalid_kind("", "", "", &[Cause::new(CauseKind::Invalid, "patch", text.into(), error)])
+    })
 }
 
 /// A value as an object of a kind.
-pub(crate) fn value(mut object: Value, served: &Served, validation: FieldValidation) -> Result<Decoded, Failure> {
+pub(crate) fn value(object: Value, served: &Served) -> Result<Decoded, Failure> {
+    decode(object, served, FieldValidation::Ignore, Vec::new())
+}
+
+fn decode(
+    mut object: Value,
+    served: &Served,
+    validation: FieldValidation,
+    double: Vec<String>,
+) -> Result<Decoded, Failure> {
     let unknown = served.resource.decode(&mut object).map_err(|error| unfit(served, &error))?;
-    let warnings = judge(unknown, served, validation)?;
+    let warnings = judge(unknown, double, served, validation)?;
     served.resource.rules.default(&mut object);
     Ok(Decoded { object, warnings })
 }
@@ -72,7 +123,7 @@ pub(crate) fn unknown_fields(
     validation: FieldValidation,
 ) -> Result<Vec<String>, Failure> {
     let unknown = served.resource.decode(&mut intent).map_err(|error| unfit(served, &error))?;
-    judge(unknown, served, validation)
+    judge(unknown, Vec::new(), served, validation)
 }
 
 /// The reply with its warnings.
@@ -81,8 +132,14 @@ pub(crate) fn warn(mut reply: Reply, warnings: &[String]) -> Reply {
     reply
 }
 
-fn judge(unknown: Vec<String>, served: &Served, validation: FieldValidation) -> Result<Vec<String>, Failure> {
-    let told: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
+fn judge(
+    unknown: Vec<String>,
+    double: Vec<String>,
+    served: &Served,
+    validation: FieldValidation,
+) -> Result<Vec<String>, Failure> {
+    let double = double.iter().map(|path| format!("duplicate field {path:?}"));
+    let told: Vec<String> = double.chain(unknown.iter().map(|path| format!("unknown field {path:?}"))).collect();
     match validation {
         FieldValidation::Ignore => Ok(Vec::new()),
         FieldValidation::Warn => Ok(told),
@@ -97,32 +154,56 @@ fn unfit(served: &Served, error: &str) -> Failure {
 }
 
 /// Refuses what is of another kind or version.
-pub(crate) fn check_kind(object: &Value, served: &Served) -> Result<(), Failure> {
+fn check_kind(request: &Request, object: &Value, served: &Served) -> Result<(), Failure> {
     let (version, kind) = (object["apiVersion"].as_str(), object["kind"].as_str());
     let resource = &served.resource;
+    let unrecognized = |what: String| {
+        let must = format!("the object provided is unrecognized (must be of type {})", resource.kind);
+        Err(Failure::bad_request(format!("{must}: {what} ({})", summary(&request.body))))
+    };
     if !object.is_object() {
-        let message = "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct \
-                       { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }";
-        return Err(Failure::bad_request(message));
+        return unrecognized("couldn't get version/kind; json parse error: json: cannot unmarshal".to_owned());
     }
-    if resource.is_custom && (version.is_none() || kind.is_none()) {
-        let missing = if kind.is_none() { "Object 'Kind' is missing" } else { "Object 'apiVersion' is missing" };
-        return Err(Failure::bad_request(format!(
-            "the object provided is unrecognized (must be of type {}): {missing} in '{object}'",
-            resource.kind
-        )));
+    if resource.is_custom {
+        let body = summary(&request.body);
+        let Some(kind) = kind else { return unrecognized(format!("Object 'Kind' is missing in '{body}'")) };
+        let Some(version) = version else { return unrecognized(format!("Object 'apiVersion' is missing in '{body}'")) };
+        if version != served.api_version {
+            return Err(Failure::bad_request(format!(
+                "the API version in the data ({version}) does not match the expected API version ({})",
+                served.api_version
+            )));
+        }
+        if kind != resource.kind {
+            return Err(wrong_kind(object, served));
+        }
+        return Ok(());
     }
-    if let Some(version) = version.filter(|version| *version != served.api_version) {
-        return Err(Failure::bad_request(format!(
-            "the API version in the data ({version}) does not match the expected API version ({})",
-            served.api_version
-        )));
+    let (given_version, given_kind) = (version.unwrap_or(&served.api_version), kind.unwrap_or(&resource.kind));
+    if given_version == served.api_version && given_kind == resource.kind {
+        return Ok(());
     }
-    if let Some(kind) = kind.filter(|kind| *kind != resource.kind) {
-        return Err(Failure::bad_request(format!(
-            "{kind} in version {:?} cannot be handled as a {}: converting",
-            resource.version, resource.kind
-        )));
-    }
-    Ok(())
+    let is_known =
+        crate::kinds::builtin().iter().any(|known| known.kind == given_kind && known.api_version() == given_version);
+    let short = |version: &str| version.rsplit('/').next().unwrap_or_default().to_owned();
+    let what = if is_known {
+        let group = resource.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
+        format!("converting ({}.{given_kind}) to ({group}.{}): unknown conversion", short(given_version), resource.kind)
+    } else {
+        format!(
+            "no kind {given_kind:?} is registered for version {given_version:?} in scheme \"pkg/runtime/scheme.go:111\""
+        )
+    };
+    Err(Failure::bad_request(format!(
+        "{given_kind} in version {:?} cannot be handled as a {}: {what}",
+        short(given_version),
+        resource.kind
+    )))
+}
+
+/// 422: a custom object of another kind.
+fn wrong_kind(object: &Value, served: &Served) -> Failure {
+    let (kind, name) = (&object["kind"], object["metadata"]["name"].as_str().unwrap_or_default());
+    let cause = Cause::new(CauseKind::Invalid, "kind", kind.clone(), format!("must be {}", served.resource.kind));
+    Failure::invalid_kind(&served.resource.group, kind.as_str().unwrap_or_default(), name, &[cause])
 }

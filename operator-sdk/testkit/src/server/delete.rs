@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Call, Reply, Server,
     create::{has_generation, seconds},
+    decode,
     definition::definitions,
     list::{self, key_of},
     namespace::{has_finalizers, is_namespace},
@@ -24,6 +25,8 @@ use crate::{
 
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
+const ORPHANED_PODS: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to \
+                             remove them or set propagationPolicy=Orphan to suppress this warning";
 
 /// What a deletion comes to.
 pub(super) enum Outcome {
@@ -42,11 +45,16 @@ impl Server {
             check_preconditions(&served.resource, &options, &live)?;
             return Ok(Reply::object(200, self.remove_definition(call, &live)));
         }
-        Ok(match self.delete_object(call, &options, &live)? {
+        let warnings = match served.resource.group == "batch" && served.resource.plural == "jobs" {
+            true if options.propagation.is_none() => vec![ORPHANED_PODS.to_owned()],
+            _ => Vec::new(),
+        };
+        let reply = match self.delete_object(call, &options, &live)? {
             Outcome::Marked(object) => Reply::object(200, served.present(&object)),
             Outcome::Gone(object) if returns_object(&served.resource) => Reply::object(200, served.present(&object)),
             Outcome::Gone(object) => Reply::value(200, success(&served.resource, &object)),
-        })
+        };
+        Ok(decode::warn(reply, &warnings))
     }
 
     pub(super) fn delete_collection(&mut self, call: Call<'_>) -> Result<Reply, Failure> {
@@ -98,7 +106,7 @@ impl Server {
         if matches!(grace, Grace::Pending) {
             return Ok(Outcome::Marked(live.clone()));
         }
-        let finalizers = finalizers_of_deletion(options, live);
+        let finalizers = finalizers_of_deletion(resource, options, live);
         let mut marked = live.value().clone();
         set_finalizers(&mut marked, &finalizers);
         let is_held = !finalizers.is_empty();
@@ -117,6 +125,9 @@ impl Server {
             return Ok(if is_kept { Outcome::Marked(object) } else { Outcome::Gone(object) });
         }
         let key = key_of(live);
+        if !is_kept && matches!(grace, Grace::Until(..)) && marked != *live.value() {
+            marked = self.commit(call, key.clone(), Change::Updated, marked).after.value().clone();
+        }
         if !is_kept {
             let commit = self.commit(call, key, Change::Deleted, marked);
             return Ok(Outcome::Gone(commit.after.clone()));
@@ -205,13 +216,14 @@ fn check_preconditions(resource: &Resource, options: &DeleteOptions, live: &Obje
 }
 
 /// The finalizers of an object that is being deleted: an explicit policy takes the place of those already there.
-fn finalizers_of_deletion(options: &DeleteOptions, live: &Object) -> Vec<String> {
+fn finalizers_of_deletion(resource: &Resource, options: &DeleteOptions, live: &Object) -> Vec<String> {
     let present: Vec<String> = metadata::finalizers(live).map(str::to_owned).collect();
     let has = |finalizer: &str| present.iter().any(|present| present == finalizer);
     let wanted = match options.propagation {
         Some(Propagation::Orphan) => Some(ORPHAN),
         Some(Propagation::Foreground) => Some(FOREGROUND),
         Some(Propagation::Background) => None,
+        None if orphans_by_default(resource) && !has(FOREGROUND) => Some(ORPHAN),
         None => [ORPHAN, FOREGROUND].into_iter().find(|finalizer| has(finalizer)),
     };
     let is_policy = |finalizer: &str| finalizer == ORPHAN || finalizer == FOREGROUND;
@@ -230,6 +242,11 @@ fn set_finalizers(object: &mut Value, finalizers: &[String]) {
     } else {
         metadata.insert("finalizers".to_owned(), json!(finalizers));
     }
+}
+
+/// Kinds whose dependents stay unless the request says otherwise.
+fn orphans_by_default(resource: &Resource) -> bool {
+    matches!((resource.group.as_str(), resource.plural.as_str()), ("batch", "jobs") | ("", "replicationcontrollers"))
 }
 
 /// Kinds whose deletion is answered with the object.

@@ -3,21 +3,28 @@
 use std::collections::BTreeMap;
 
 use http::Method;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Reply, Server, access, kinds::Served};
 use crate::{failure::Failure, request::Request};
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+const CUSTOM_VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 
 impl Server {
     /// Answers what is about no stored object.
-    pub(super) fn answer_other(&mut self, request: &Request) -> Result<Reply, Failure> {
+    pub(super) fn answer_other(&mut self, now: Timestamp, request: &Request) -> Result<Reply, Failure> {
+        self.authorize_path(request)?;
         let parts: Vec<&str> = request.path.split('/').filter(|part| !part.is_empty()).collect();
         if request.method == Method::POST {
             return match parts.as_slice() {
-                ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"] => self.review_access(request, true),
-                ["apis", "authorization.k8s.io", "v1", "subjectaccessreviews"] => self.review_access(request, false),
+                ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"] => {
+                    self.review_access(now, request, true)
+                }
+                ["apis", "authorization.k8s.io", "v1", "subjectaccessreviews"] => {
+                    self.review_access(now, request, false)
+                }
                 ["apis", "authentication.k8s.io", "v1", "selfsubjectreviews"] => Ok(access::review_self(request)),
                 _ => Ok(not_found()),
             };
@@ -62,7 +69,9 @@ impl Server {
             .map(AsRef::as_ref)
             .filter(|served| served.resource.group == group && served.resource.version == version)
             .collect();
-        let Some(first) = served.first() else { return not_found() };
+        let Some(first) = served.first() else {
+            return if self.kinds.is_built_in_group(group) { Failure::no_such_path().into() } else { not_found() };
+        };
         let resources: Vec<Value> = served.iter().flat_map(|served| resource_values(served)).collect();
         let list = json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": first.api_version,
             "resources": resources });
@@ -113,7 +122,8 @@ fn group_value(group: &str, versions: &[String]) -> Value {
 fn resource_values(served: &Served) -> Vec<Value> {
     let resource = &served.resource;
     let mut main = json!({ "name": resource.plural, "singularName": resource.singular,
-        "namespaced": resource.is_namespaced, "kind": resource.kind, "verbs": VERBS });
+        "namespaced": resource.is_namespaced, "kind": resource.kind,
+        "verbs": if resource.is_custom { CUSTOM_VERBS } else { VERBS } });
     for (field, values) in [("shortNames", &resource.short_names), ("categories", &resource.categories)] {
         if !values.is_empty() {
             main[field] = json!(values);
@@ -129,10 +139,13 @@ fn resource_values(served: &Served) -> Vec<Value> {
         value
     };
     let mut values = vec![main];
+    if resource.has_status && resource.is_custom {
+        values.push(part("status", &resource.kind, &["get", "patch", "update"]));
+    }
     if resource.scale.is_some() {
         values.push(of_group(part("scale", "Scale", &["get", "patch", "update"]), "autoscaling", "v1"));
     }
-    if resource.has_status {
+    if resource.has_status && !resource.is_custom {
         values.push(part("status", &resource.kind, &["get", "patch", "update"]));
     }
     if resource.group.is_empty() && resource.plural == "pods" {

@@ -53,7 +53,7 @@ impl Server {
         let token = request.query("continue").filter(|token| !token.is_empty()).map(Token::parse).transpose()?;
         check_list_options(request)?;
         let limit = limit(request)?;
-        let snapshot = self.snapshot(request, token.as_ref())?;
+        let snapshot = self.snapshot(request, token.as_ref(), limit)?;
         if let Snapshot::NotOlderThan(minimum) = snapshot
             && let Some(wait) = self.wait_for_view(call, minimum)?
         {
@@ -64,12 +64,15 @@ impl Server {
             Snapshot::NotOlderThan(_) => self.view_revision(request.view),
             Snapshot::Exact(revision) => revision,
         };
+        // Any state that is cached is given whole.
+        let limit = if snapshot == Snapshot::NotOlderThan(0) { 0 } else { limit };
         let start = token.map(|token| token.start);
         Ok(self.page(call, &selector, revision, start.as_deref(), limit).into())
     }
 
-    fn snapshot(&self, request: &Request, token: Option<&Token>) -> Result<Snapshot, Failure> {
-        let asked = revision(request, "resourceVersion")?;
+    fn snapshot(&self, request: &Request, token: Option<&Token>, limit: usize) -> Result<Snapshot, Failure> {
+        let asked = revision(request, "resourceVersion")
+            .map_err(|failure| Failure::bad_request(format!("invalid resource version: {}", failure.message)))?;
         if let Some(token) = token {
             if asked.is_some_and(|revision| revision != 0) {
                 return Err(Failure::bad_request("specifying resource version is not allowed when using continue"));
@@ -80,7 +83,11 @@ impl Server {
                 Some(revision) => Ok(Snapshot::Exact(revision)),
             };
         }
-        let is_exact = request.query("resourceVersionMatch") == Some("Exact");
+        // Without a word on it, a page is of that very revision.
+        let is_exact = match request.query("resourceVersionMatch") {
+            None | Some("") => limit > 0 && asked != Some(0),
+            how => how == Some("Exact"),
+        };
         match asked {
             None => Ok(Snapshot::Latest),
             Some(revision) if is_exact => {
@@ -92,7 +99,6 @@ impl Server {
                 }
                 Ok(Snapshot::Exact(revision))
             }
-            // A page of anything but the cache's state is read from the store.
             Some(revision) => Ok(Snapshot::NotOlderThan(revision)),
         }
     }
@@ -143,7 +149,7 @@ impl Server {
 impl Token {
     /// A revision, or nothing of an inconsistent one, and the last key of the page before.
     fn parse(text: &str) -> Result<Self, Failure> {
-        let invalid = || Failure::bad_request("continue key is not valid: illegal base64 data at input byte 0");
+        let invalid = || Failure::bad_request("invalid continue token: continue key is not valid: invalid character");
         let (revision, start) = text.split_once('.').ok_or_else(invalid)?;
         let revision = match revision {
             "r" => None,
@@ -171,11 +177,11 @@ pub(super) fn selector(call: Call<'_>) -> Result<Selector, Failure> {
 /// A revision in a query; empty and absent are the same.
 pub(super) fn revision(request: &Request, name: &str) -> Result<Option<u64>, Failure> {
     let Some(text) = request.query(name).filter(|text| !text.is_empty()) else { return Ok(None) };
-    let invalid = || {
-        let detail = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
-        Failure::invalid_kind("", "", "", &[Cause::new(CauseKind::Invalid, "resourceVersion", text.into(), detail)])
-    };
-    text.parse().map(Some).map_err(|_| invalid())
+    text.parse().map(Some).map_err(|_| {
+        let what =
+            format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax");
+        Failure::new(500, "", what)
+    })
 }
 
 pub(super) fn key_of(object: &Object) -> Key {

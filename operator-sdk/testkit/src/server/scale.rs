@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Call, Reply, Server, options::WriteOptions};
+use super::{Answer, Call, Reply, Server, create::remove, options::WriteOptions, update::wrong_uid};
 use crate::{
     apply::{self, Writer},
     cause::{Cause, CauseKind},
@@ -31,8 +31,8 @@ impl Server {
             false => super::decode::parse(call.request)?,
         };
         let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or_default();
-        if replicas < 0 {
-            return Err(negative(&resource, &call.target.name, replicas));
+        if replicas < 0 && !resource.is_custom {
+            return Err(negative(&call.target.name, replicas));
         }
         let version = wanted["metadata"]["resourceVersion"].as_str().unwrap_or_default();
         if !version.is_empty() && version != live.resource_version() {
@@ -40,14 +40,14 @@ impl Server {
         }
         let uid = wanted["metadata"]["uid"].as_str().unwrap_or_default();
         if !uid.is_empty() && uid != live.uid() {
-            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", live.uid());
-            return Err(Failure::conflict(&resource, &call.target.name, &why));
+            return Err(wrong_uid(call, uid, &live));
         }
         let mut new = live.value().clone();
         *at(&mut new, &paths.replicas) = replicas.into();
         let manager = options.manager(call.request);
         let writer = Writer { manager: &manager, subresource: "scale" };
-        let new = apply::update(Some(&live), new, &resource, writer, call.now);
+        let mut new = apply::update(Some(&live), new, &resource, writer, call.now);
+        forget_times(&mut new);
         let reply = self.replace(call, &options, &live, new)?;
         Ok(Reply::value(200, scale(&Object::new(reply.to_value()), paths)))
     }
@@ -118,18 +118,20 @@ fn selector_text(selector: &Value) -> String {
     terms.into_iter().map(|(_, term)| term).collect::<Vec<_>>().join(",")
 }
 
-fn negative(resource: &Resource, name: &str, replicas: i64) -> Failure {
-    if resource.is_custom {
-        let detail = "should be a non-negative integer";
-        return Failure::invalid(
-            resource,
-            name,
-            &[Cause::new(CauseKind::Invalid, ".spec.replicas", replicas.into(), detail)],
-        );
-    }
+fn negative(name: &str, replicas: i64) -> Failure {
     let detail = "must be greater than or equal to 0";
     let cause = Cause::new(CauseKind::Invalid, "spec.replicas", replicas.into(), detail);
     Failure::invalid_kind("autoscaling", "Scale", name, &[cause])
+}
+
+/// The real server does not say when a field was scaled.
+fn forget_times(object: &mut Value) {
+    let Some(entries) = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut) else { return };
+    for entry in entries.iter_mut().filter(|entry| entry["subresource"] == "scale") {
+        remove(entry, "time");
+    }
+    let text = |entry: &Value, field: &str| entry[field].as_str().unwrap_or_default().to_owned();
+    entries.sort_by_key(|entry| (text(entry, "operation"), text(entry, "time")));
 }
 
 fn read<'a>(object: &'a Value, path: &str) -> &'a Value {

@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::{
     Call, Reply, Server,
-    create::{has_generation, place, remove},
+    create::{TOO_LARGE, has_generation, is_too_large, place, remove, revision_of},
     decode::{self, Decoded},
     namespace::{has_finalizers, is_namespace},
     options::WriteOptions,
+    validate::validate,
 };
 use crate::{
     apply::{self, Writer},
@@ -28,17 +29,10 @@ impl Server {
         let Decoded { mut object, warnings } =
             decode::object(call.request, &call.target.served, options.field_validation)?;
         place(call, &mut object)?;
-        let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        if name != call.target.name {
-            let asked = &call.target.name;
-            return Err(Failure::bad_request(if name.is_empty() {
-                "name must be provided".to_owned()
-            } else {
-                format!("the name of the object ({name}) does not match the name on the URL ({asked})")
-            }));
-        }
+        check_name(call, &object)?;
         let live = match self.live(call.target) {
             Err(_) if is_created_by_update(resource) && part(call) == Part::Main => {
+                self.authorize_creation(call)?;
                 let object = options.note_creation(call, object);
                 return self.insert(call, &options, object);
             }
@@ -61,33 +55,50 @@ impl Server {
     ) -> Result<Reply, Failure> {
         let served = &call.target.served;
         let (resource, part) = (&served.resource, part(call));
+        let mut warnings = metadata::remove_double_owners(&mut new);
+        warnings.extend(metadata::finalizer_warnings(resource, &new, Some(live)));
         check_version(call, live, &mut new)?;
         keep_system_metadata(&mut new, live);
         keep_other_part(resource, &mut new, live, part);
         resource.rules.prepare(&mut new, Some(live), part);
         count_generation(resource, &mut new, live, part);
-        let mut causes = metadata::causes(resource, &new);
-        causes.extend(metadata::update_causes(&new, live));
-        causes.extend(resource.rules.validate(&new, Some(live), part));
+        let causes = validate(resource, &new, Some(live), part);
         if !causes.is_empty() {
             return Err(Failure::invalid(resource, &call.target.name, &causes));
         }
         let new = apply::keep_times(live, new);
         if is_last_finalizer_gone(&new, live) && !(is_namespace(resource) && has_finalizers(&new)) {
+            // Watches are told the state before this last write.
             if !options.is_dry_run {
-                self.commit(call, call.target.key(), Change::Deleted, new.clone());
+                self.commit(call, call.target.key(), Change::Deleted, live.value().clone());
             }
             return Ok(Reply::object(200, Object::new(new)));
         }
         if new == *live.value() {
             return Ok(Reply::object(200, served.present(live)));
         }
+        if is_too_large(&new) {
+            return Err(Failure::new(500, "", TOO_LARGE));
+        }
         if options.is_dry_run {
             return Ok(Reply::object(200, Object::new(new)));
         }
         let commit = self.commit(call, call.target.key(), Change::Updated, new);
-        Ok(Reply::object(200, served.present(&commit.after)))
+        Ok(decode::warn(Reply::object(200, served.present(&commit.after)), &warnings))
     }
+}
+
+/// Refuses an object of another name than the path's.
+pub(super) fn check_name(call: Call<'_>, object: &Value) -> Result<(), Failure> {
+    let (name, asked) = (object["metadata"]["name"].as_str().unwrap_or_default(), &call.target.name);
+    if name == asked {
+        return Ok(());
+    }
+    Err(Failure::bad_request(if name.is_empty() {
+        format!("the name of the object ({asked} based on URL) was undeterminable: name must be provided")
+    } else {
+        format!("the name of the object ({name}) does not match the name on the URL ({asked})")
+    }))
 }
 
 /// Which part of the object a request writes.
@@ -97,11 +108,13 @@ pub(super) fn part(call: Call<'_>) -> Part {
 
 fn check_uid(call: Call<'_>, object: &Value, live: &Object) -> Result<(), Failure> {
     let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-    if uid.is_empty() || uid == live.uid() {
-        return Ok(());
-    }
+    if uid.is_empty() || uid == live.uid() { Ok(()) } else { Err(wrong_uid(call, uid, live)) }
+}
+
+/// 409: the object is another of the same name.
+pub(super) fn wrong_uid(call: Call<'_>, uid: &str, live: &Object) -> Failure {
     let resource = &call.target.served.resource;
-    let group = if resource.group.is_empty() { String::new() } else { format!("{}/", resource.group) };
+    let group = if resource.is_custom { format!("{}/", resource.group) } else { String::new() };
     let why = format!(
         "StorageError: invalid object, Code: 4, Key: /registry/{group}{}/{}, ResourceVersion: 0, AdditionalErrorMsg: \
          Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
@@ -109,14 +122,13 @@ fn check_uid(call: Call<'_>, object: &Value, live: &Object) -> Result<(), Failur
         call.target.key(),
         live.uid()
     );
-    Err(Failure::conflict(resource, &call.target.name, &why))
+    Failure::conflict(resource, &call.target.name, &why)
 }
 
 /// Refuses what was made from another state of the object.
 fn check_version(call: Call<'_>, live: &Object, new: &mut Value) -> Result<(), Failure> {
     let resource = &call.target.served.resource;
-    let given = new["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-    let number = given.parse::<u64>().unwrap_or_default();
+    let number = revision_of(new)?;
     if number == 0 && !is_updated_unconditionally(resource) {
         let cause =
             Cause::new(CauseKind::Invalid, "metadata.resourceVersion", 0.into(), "must be specified for an update");
@@ -185,7 +197,10 @@ fn count_generation(resource: &Resource, new: &mut Value, live: &Object, part: P
         let fields = object.as_object().into_iter().flatten().filter(|(field, _)| is_counted(field));
         fields.map(|(field, value)| (field.clone(), value.clone())).collect()
     };
-    if counted(new) != counted(live) {
+    let is_counted_anyway = resource.group == "apps"
+        && resource.plural == "deployments"
+        && new["metadata"]["annotations"] != live["metadata"]["annotations"];
+    if is_counted_anyway || counted(new) != counted(live) {
         let generation = live["metadata"]["generation"].as_i64().unwrap_or_default();
         new["metadata"]["generation"] = (generation + 1).into();
     }

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A file of cases.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
     /// The file's name without its ending.
@@ -105,24 +105,35 @@ impl File {
         paths.iter().map(|path| Self::load(path)).filter(|file| file.name.contains(&only)).collect()
     }
 
+    /// No cases, with these definitions.
+    #[cfg(feature = "real-server")]
+    pub fn with_definitions(name: &str, definitions: &[&str]) -> Self {
+        let definitions = definitions.iter().map(|name| load_definition(name)).collect();
+        Self { name: name.to_owned(), definitions, cases: Vec::new() }
+    }
+
     fn load(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).expect("a readable file");
         let mut file: Self =
             serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         for definition in &mut file.definitions {
             if let Value::String(name) = definition {
-                let path = if name.starts_with("crds/") {
-                    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../{name}.yaml"))
-                } else {
-                    path.with_file_name(format!("../definitions/{name}.yaml"))
-                };
-                let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-                *definition = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+                *definition = load_definition(name);
             }
         }
         file.name = path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
         file
     }
+}
+
+fn load_definition(name: &str) -> Value {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = match name.starts_with("crds/") {
+        true => here.join(format!("../../{name}.yaml")),
+        false => here.join(format!("tests/differential/definitions/{name}.yaml")),
+    };
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]

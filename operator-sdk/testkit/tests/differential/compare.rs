@@ -26,6 +26,10 @@ pub fn differences(real: &Value, simulated: &Value) -> Vec<Difference> {
 
 fn compare(path: &str, real: Option<&Value>, simulated: Option<&Value>, found: &mut Vec<Difference>) {
     match (real, simulated) {
+        // An answer of another kind differs as a whole.
+        (Some(left), Some(right)) if left["code"].is_u64() && left["code"] != right["code"] => {
+            found.push(Difference { path: path.to_owned(), real: real.cloned(), simulated: simulated.cloned() });
+        }
         (Some(Value::Object(left)), Some(Value::Object(right))) => {
             let mut names: Vec<&String> = left.keys().chain(right.keys()).collect();
             names.sort();

@@ -19,7 +19,11 @@ mod template;
 mod transcript;
 
 #[cfg(feature = "real-server")]
+mod generate;
+#[cfg(feature = "real-server")]
 mod real;
+#[cfg(feature = "real-server")]
+mod sequences;
 
 use case::File;
 use compare::Difference;

@@ -3,10 +3,7 @@
 use serde_json::{Map as JsonMap, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::super::{
-    default::or_set,
-    findings::items,
-};
+use super::super::{default::or_set, findings::items};
 
 const TOKEN_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// The letters of which Kubernetes makes what is random in a name.
@@ -32,6 +29,17 @@ pub(super) fn admit(pod: &mut Value) {
         Some(_) => {}
     }
     or_set(spec, "preemptionPolicy", "PreemptLowerPriority");
+}
+
+/// What it does to a pod that is changed.
+pub(super) fn admit_change(pod: &mut Value, old: &Value) {
+    let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    tolerate_failing_nodes(spec);
+    for key in ["priority", "preemptionPolicy"] {
+        if let Some(value) = old["spec"].get(key) {
+            or_set(spec, key, value.clone());
+        }
+    }
 }
 
 /// What makes the name of the volume differ from pod to pod: of the pod's uid, for there is no randomness here.
@@ -70,7 +78,8 @@ fn tolerate_failing_nodes(spec: &mut JsonMap<String, Value>) {
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         let is_tolerated = items(spec.get("tolerations").unwrap_or(&Value::Null)).any(|toleration| {
             let is_key = toleration["key"] == key || toleration["key"].as_str().unwrap_or_default().is_empty();
-            is_key && (toleration["effect"] == "NoExecute" || toleration["effect"].as_str().unwrap_or_default().is_empty())
+            is_key
+                && (toleration["effect"] == "NoExecute" || toleration["effect"].as_str().unwrap_or_default().is_empty())
         });
         if !is_tolerated {
             let toleration = json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});

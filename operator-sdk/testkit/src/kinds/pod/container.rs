@@ -6,6 +6,7 @@ use super::super::findings::{Findings, fields, items};
 use crate::{names, schema::quantity::Quantity};
 
 const HANDLERS: [&str; 5] = ["exec", "httpGet", "tcpSocket", "grpc", "sleep"];
+const NOT_OF_CONTAINERS: &str = "must be a standard resource for containers";
 const ENV_SOURCES: [&str; 5] = ["fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef"];
 
 pub(super) fn check(spec: &Value, path: &str, findings: &mut Findings) {
@@ -107,7 +108,8 @@ fn check_environment(variables: &Value, path: &str, findings: &mut Findings) {
         match variable["name"].as_str().unwrap_or_default() {
             "" => findings.required(format!("{path}.name"), ""),
             name if name.bytes().any(|byte| !(b' '..=b'~').contains(&byte) || byte == b'=') => {
-                let detail = "a valid environment variable name must consist only of printable ASCII characters other than '='";
+                let detail =
+                    "a valid environment variable name must consist only of printable ASCII characters other than '='";
                 findings.invalid(format!("{path}.name"), &json!(name), detail);
             }
             _ => {}
@@ -120,7 +122,9 @@ fn check_environment(variables: &Value, path: &str, findings: &mut Findings) {
         let given = ENV_SOURCES.iter().filter(|key| !source[**key].is_null()).count();
         let has_value = !variable["value"].as_str().unwrap_or_default().is_empty();
         let detail = match given {
-            0 => "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
+            0 => {
+                "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+            }
             _ if has_value => "may not be specified when `value` is not empty",
             1 => continue,
             _ => "may not have more than one field specified at a time",
@@ -159,7 +163,8 @@ fn check_probes(container: &Value, path: &str, findings: &mut Findings) {
         }
         let path = format!("{path}.{key}");
         check_handler(probe, &path, findings);
-        for field in ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"] {
+        for field in ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"]
+        {
             findings.not_negative(probe, &path, field);
         }
         let grace = &probe["terminationGracePeriodSeconds"];
@@ -214,7 +219,8 @@ fn check_resources(resources: &Value, path: &str, findings: &mut Findings) {
             if !is_of_containers(name) {
                 findings.problems(&path, name, names::qualified_name_problems(name));
                 if !name.contains('/') {
-                    findings.invalid(path.as_str(), &json!(name), "must be a standard resource for containers");
+                    let problems = ["must be a standard resource type or fully qualified", NOT_OF_CONTAINERS];
+                    findings.problems(&path, name, problems.map(str::to_owned).to_vec());
                 }
             }
             if amount(value).is_some_and(Quantity::is_negative) {

@@ -7,8 +7,10 @@ use crate::schema::quantity::Quantity;
 
 /// `Guaranteed`, `Burstable` or `BestEffort`.
 pub(super) fn class(spec: &Value) -> &'static str {
-    let resources: Vec<&Value> =
-        items(&spec["containers"]).chain(items(&spec["initContainers"])).map(|container| &container["resources"]).collect();
+    let resources: Vec<&Value> = items(&spec["containers"])
+        .chain(items(&spec["initContainers"]))
+        .map(|container| &container["resources"])
+        .collect();
     let asks = |resources: &&Value| ["limits", "requests"].iter().any(|key| fields(&resources[*key]).any(counts));
     if !resources.iter().any(asks) {
         return "BestEffort";

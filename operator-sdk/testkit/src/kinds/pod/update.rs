@@ -15,7 +15,9 @@ pub(super) fn check(new: &Value, old: &Value, findings: &mut Findings) {
             return findings.forbidden(format!("spec.{key}"), "pod updates may not add or remove containers");
         }
     }
-    check_deadline(&new["activeDeadlineSeconds"], &old["activeDeadlineSeconds"], findings);
+    if !check_deadline(&new["activeDeadlineSeconds"], &old["activeDeadlineSeconds"], findings) {
+        return;
+    }
     check_tolerations(new, old, findings);
     check_gates(new, old, findings);
     if munged(new, old) != *old {
@@ -23,15 +25,18 @@ pub(super) fn check(new: &Value, old: &Value, findings: &mut Findings) {
     }
 }
 
-fn check_deadline(new: &Value, old: &Value, findings: &mut Findings) {
+/// Gives whether to look further.
+fn check_deadline(new: &Value, old: &Value, findings: &mut Findings) -> bool {
     let path = "spec.activeDeadlineSeconds";
     match (new.as_i64(), old.as_i64()) {
         (Some(new_seconds), Some(old)) if new_seconds > old => {
             findings.invalid(path, new, "must be less than or equal to previous value");
+            return false;
         }
         (None, Some(_)) => findings.invalid(path, new, "must not update from a positive integer to nil value"),
         _ => {}
     }
+    true
 }
 
 fn check_tolerations(new: &Value, old: &Value, findings: &mut Findings) {
@@ -49,13 +54,10 @@ fn check_tolerations(new: &Value, old: &Value, findings: &mut Findings) {
 
 fn check_gates(new: &Value, old: &Value, findings: &mut Findings) {
     let old: Vec<&Value> = items(&old["schedulingGates"]).collect();
-    let added: Vec<&str> = items(&new["schedulingGates"])
-        .filter(|gate| !old.contains(gate))
-        .filter_map(|gate| gate["name"].as_str())
-        .collect();
-    if !added.is_empty() {
-        let detail = format!("only deletion is allowed, but found new scheduling gates: {}", added.join(","));
-        findings.forbidden("spec.schedulingGates", detail);
+    for (index, gate) in items(&new["schedulingGates"]).enumerate().filter(|(_, gate)| !old.contains(gate)) {
+        let name = gate["name"].as_str().unwrap_or_default();
+        let detail = format!("only deletion is allowed, but found new scheduling gate '{name}'");
+        findings.forbidden(format!("spec.schedulingGates[{index}].name"), detail);
     }
 }
 

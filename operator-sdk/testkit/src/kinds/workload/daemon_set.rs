@@ -34,8 +34,8 @@ pub(super) fn count_templates(new: &mut Value, old: Option<&Value>) {
 
 pub(super) fn check(spec: &Value, findings: &mut Findings) {
     let (selector, labels) = (&spec["selector"], &spec["template"]["metadata"]["labels"]);
-    findings.selector(selector, "spec.selector");
-    if selector.is_null() || !selects(selector, labels) {
+    let is_selector = findings.selector(selector, "spec.selector");
+    if is_selector && (selector.is_null() || !selects(selector, labels)) {
         findings.invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`");
     }
     if !selector.is_null() && is_empty_selector(selector) {

@@ -38,10 +38,11 @@ pub(super) fn check_replica_set(spec: &Value, findings: &mut Findings) {
 
 fn check_pods(spec: &Value, findings: &mut Findings) {
     // The server says so of a ReplicaSet, too.
-    check_selector(spec, "deployment", findings);
-    check_labels(spec, findings);
-    check_template(&spec["template"], "spec.template", findings);
-    check_lasting(spec, "ReplicaSet", findings);
+    if check_selector(spec, "deployment", "invalid label selector", findings) {
+        check_labels(spec, findings);
+        check_template(&spec["template"], "spec.template", findings);
+        check_lasting(spec, "ReplicaSet", findings);
+    }
 }
 
 fn check_strategy(strategy: &Value, findings: &mut Findings) {

@@ -9,6 +9,9 @@ use crate::kinds::{
     pod::check_template,
 };
 
+/// The label by which a job finds its pods.
+const OWNER: &str = "batch.kubernetes.io/controller-uid";
+
 pub(super) fn set_defaults(spec: &mut JsonMap<String, Value>) {
     if !spec.contains_key("completions") && !spec.contains_key("parallelism") {
         or_set(spec, "completions", 1);
@@ -45,6 +48,7 @@ pub(super) fn select_own_pods(job: &mut Value) {
         return;
     }
     let (name, uid) = (job["metadata"]["name"].clone(), job["metadata"]["uid"].clone());
+    let before = job["spec"]["template"]["metadata"]["labels"].clone();
     let labels = &mut job["spec"]["template"]["metadata"]["labels"];
     if labels.is_null() {
         *labels = json!({});
@@ -53,16 +57,21 @@ pub(super) fn select_own_pods(job: &mut Value) {
         for (key, value) in [("job-name", &name), ("batch.kubernetes.io/job-name", &name)] {
             or_set(labels, key, value.as_str().unwrap_or_default());
         }
-        for key in ["controller-uid", "batch.kubernetes.io/controller-uid"] {
+        for key in ["controller-uid", OWNER] {
             or_set(labels, key, uid.clone());
         }
+    }
+    let labels = labels.clone();
+    let own = &mut job["metadata"]["labels"];
+    if fields(own).next().is_none() || *own == before {
+        *own = labels;
     }
     let selector = &mut job["spec"]["selector"];
     if selector.is_null() {
         *selector = json!({});
     }
     if let Some(selector) = selector.as_object_mut() {
-        crate::kinds::default::set_within(selector, "matchLabels", "batch.kubernetes.io/controller-uid", uid);
+        crate::kinds::default::set_within(selector, "matchLabels", OWNER, uid);
     }
 }
 
@@ -74,6 +83,14 @@ pub(super) fn check(spec: &Value, old: Option<&Value>, findings: &mut Findings) 
         findings.selector(&spec["selector"], "spec.selector");
     }
     check_labels(spec, findings);
+    if old.is_none() && spec["manualSelector"] != json!(true) {
+        let is_own = |(key, _): (&String, &Value)| key == OWNER;
+        let is_generated =
+            fields(&spec["selector"]["matchLabels"]).all(is_own) && spec["selector"]["matchExpressions"].is_null();
+        if !is_generated {
+            findings.invalid("spec.selector", &spec["selector"], "`selector` not auto-generated");
+        }
+    }
     let Some(old) = old else { return };
     if spec["completionMode"] != "Indexed" {
         findings.immutable(&spec["completions"], &old["completions"], "spec.completions");

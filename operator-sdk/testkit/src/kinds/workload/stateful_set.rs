@@ -22,6 +22,10 @@ pub(super) fn set_defaults(spec: &mut JsonMap<String, Value>) {
             set_within(strategy, "rollingUpdate", "maxUnavailable", 1);
         }
     }
+    for claim in spec.get_mut("volumeClaimTemplates").and_then(Value::as_array_mut).into_iter().flatten() {
+        claim["apiVersion"] = "v1".into();
+        claim["kind"] = "PersistentVolumeClaim".into();
+    }
     for key in ["whenDeleted", "whenScaled"] {
         set_within(spec, "persistentVolumeClaimRetentionPolicy", key, "Retain");
     }
@@ -46,9 +50,10 @@ pub(super) fn check(spec: &Value, old: Option<&Value>, findings: &mut Findings) 
     {
         findings.label("spec.serviceName", name);
     }
-    check_selector(spec, "statefulset", findings);
-    check_labels(spec, findings);
-    check_template(&with_claims(spec), "spec.template", findings);
+    if check_selector(spec, "statefulset", "", findings) {
+        check_labels(spec, findings);
+        check_template(&with_claims(spec), "spec.template", findings);
+    }
     check_lasting(spec, "StatefulSet", findings);
     if let Some(old) = old {
         for key in ["volumeClaimTemplates", "serviceName", "podManagementPolicy"] {

@@ -1,0 +1,111 @@
+//! ConfigMap and Secret.
+
+use serde_json::{Value, json};
+
+use super::super::findings::{Findings, fields};
+
+/// What is given as text becomes data.
+pub(super) fn encode_texts(secret: &mut Value) {
+    let Some(texts) = secret.as_object_mut().and_then(|secret| secret.remove("stringData")) else { return };
+    if secret["data"].is_null() {
+        secret["data"] = json!({});
+    }
+    for (key, text) in fields(&texts) {
+        secret["data"][key] = base64(text.as_str().unwrap_or_default().as_bytes()).into();
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let letter = if place <= chunk.len() { char::from(LETTERS[bits >> (18 - 6 * place) & 63]) } else { '=' };
+            text.push(letter);
+        }
+    }
+    text
+}
+
+pub(super) fn check(kind: &str, new: &Value, old: Option<&Value>, findings: &mut Findings) {
+    if let Some(old) = old {
+        if kind == "Secret" {
+            findings.immutable(&new["type"], &old["type"], "type");
+        }
+        if old["immutable"] == json!(true) {
+            let detail = "field is immutable when `immutable` is set";
+            if new["immutable"] != json!(true) {
+                findings.forbidden("immutable", detail);
+            }
+            for key in ["data", "binaryData"].into_iter().filter(|key| new[*key] != old[*key]) {
+                findings.forbidden(key, detail);
+            }
+        }
+    }
+    for bag in ["data", "binaryData"] {
+        for (key, _) in fields(&new[bag]) {
+            check_key(&format!("{bag}[{key}]"), key, findings);
+            if bag == "data" && new["binaryData"].get(key).is_some() {
+                let detail = "duplicate of key present in binaryData";
+                findings.invalid(format!("data[{key}]"), &json!(key), detail);
+            }
+        }
+    }
+    if kind == "Secret" {
+        check_secret(new, findings);
+    }
+}
+
+fn check_key(path: &str, key: &str, findings: &mut Findings) {
+    let mut problems = Vec::new();
+    if key.len() > 253 {
+        problems.push("must be no more than 253 bytes".to_owned());
+    }
+    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
+        problems.push(
+            "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or \
+             'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+                .to_owned(),
+        );
+    } else if key == "." || key == ".." {
+        problems.push(format!("must not be '{key}'"));
+    } else if key.starts_with("..") {
+        problems.push("must not start with '..'".to_owned());
+    }
+    findings.problems(path, key, problems);
+}
+
+fn check_secret(secret: &Value, findings: &mut Findings) {
+    const ACCOUNT: &str = "kubernetes.io/service-account.name";
+    if secret["type"] == "kubernetes.io/service-account-token"
+        && secret["metadata"]["annotations"][ACCOUNT].as_str().unwrap_or_default().is_empty()
+    {
+        findings.required(format!("metadata.annotations[{ACCOUNT}]"), "");
+    }
+    let required: &[&str] = match secret["type"].as_str().unwrap_or_default() {
+        "kubernetes.io/tls" => &["tls.crt", "tls.key"],
+        "kubernetes.io/dockercfg" => &[".dockercfg"],
+        "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
+        "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
+        "kubernetes.io/basic-auth" if ["username", "password"].iter().all(|key| secret["data"].get(key).is_none()) => {
+            return ["username", "password"].into_iter().for_each(|key| findings.required(format!("data[{key}]"), ""));
+        }
+        _ => &[],
+    };
+    for key in required.iter().filter(|key| secret["data"].get(**key).is_none()) {
+        findings.required(format!("data[{key}]"), "");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_written_in_base64() {
+        for (given, expected) in [("", ""), ("a", "YQ=="), ("ab", "YWI="), ("abc", "YWJj"), ("abcd", "YWJjZA==")] {
+            assert_eq!(base64(given.as_bytes()), expected);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What is expected of an exploration: that it finds the cause, or nothing.
+
+use operator_testkit::{
+    explore::Faults,
+    request::User,
+    simulation::{Environment, Simulation},
+    yaml,
+};
+
+/// Which of two controllers: they differ in one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Twin {
+    Broken,
+    Correct,
+}
+
+/// A world with one controller, which may do anything.
+pub(crate) fn world<F>(controller: impl Fn(Environment) -> F + Send + Sync + 'static) -> Simulation
+where
+    F: Future<Output = Result<(), String>> + Send + 'static,
+{
+    empty_world().process("controller", User::administrator(), controller)
+}
+
+pub(crate) fn empty_world() -> Simulation {
+    Simulation::new().installed(yaml!("tests/broken_reconcilers/database.yaml"))
+}
+
+/// Passes if the default exploration finds that a promise does not hold, says all of this of it, and names the fault, as
+/// plans are written; empty: none.
+pub(crate) fn assert_caught(simulation: &Simulation, oracle: &str, says: &[&str], fault: &str) {
+    let verdict = simulation.explore(Faults::single());
+    let is_named = |text: &str| {
+        let (broken, rest) = text.split_once("plan:").unwrap_or_default();
+        let (plan, _) = rest.split_once("log (").unwrap_or_default();
+        let is_said = |one: &str| one.contains(oracle) && says.iter().all(|said| one.contains(said));
+        let expected = if fault.is_empty() { "faults: []" } else { fault };
+        broken.split("✗ ").any(is_said) && plan.contains(expected)
+    };
+    let is_caught = verdict.findings.iter().any(|finding| is_named(&finding.to_string()));
+    assert!(is_caught, "not found: {oracle}, {says:?}, by {fault:?}\n{verdict}");
+}
+
+/// Passes if the default exploration finds nothing.
+pub(crate) fn assert_passes(simulation: &Simulation) {
+    let verdict = simulation.explore(Faults::single());
+    verdict.assert_converges();
+    assert!(verdict.struck > 0, "{verdict}");
+}

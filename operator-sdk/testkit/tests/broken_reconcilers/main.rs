@@ -1,0 +1,23 @@
+//! Controllers that are wrong in one thing, each as an operator in production was, and their twins that are right.
+//!
+//! The default exploration has to catch each one and to name the cause, and has to find nothing in its twin. The bugs are
+//! those that Sieve and Acto found, and that Kubernetes' own controllers had; the code is not theirs.
+
+#![allow(clippy::disallowed_methods, reason = "these are controllers of plain kube")]
+
+mod adopts_by_name;
+mod cleans_up_on_the_event;
+mod controller;
+mod first_write_guards_the_second;
+mod forgets_its_own_create;
+mod ignores_errors;
+mod judge;
+mod leaks_outside_the_namespace;
+mod model;
+mod overwrites_a_user;
+mod panics_without_a_status;
+mod people;
+mod releases_another_object;
+mod rewrites_its_status;
+mod scales_on_a_stale_list;
+mod trusts_the_order_of_kinds;

@@ -1,0 +1,214 @@
+//! At most one process of an operator writes at a time, whatever happens to its network, its clock and its Lease.
+//!
+//! Three replicas raise a number in a ConfigMap, one by one, while faults of a seed strike. The same worlds with the rule of
+//! client-go in the place of ours show that the judge would see an overlap if there were one.
+
+#![allow(missing_docs, reason = "a test")]
+
+#[path = "leader_election/judge.rs"]
+mod judge;
+#[path = "leader_election/rival.rs"]
+mod rival;
+#[path = "leader_election/weather.rs"]
+mod weather;
+#[path = "leader_election/worker.rs"]
+mod worker;
+
+use std::{collections::BTreeMap, env, thread};
+
+use operator_testkit::{
+    fault::{Effect, Fault, Moment, Plan, Refusal, Seconds, Step},
+    record::Record,
+    simulation::Simulation,
+};
+
+use self::judge::Judged;
+
+/// How many worlds of chance a plain test makes; see [`a_great_many_worlds`] for more.
+const SEEDS: u64 = 120;
+
+fn ours() -> Simulation {
+    worker::at(Simulation::of_replicas(3, worker::operator))
+}
+
+/// Runs our replicas in a world with these faults, which must end well.
+fn survives(seed: u64, plan: &Plan) -> (Record, Judged) {
+    let record = ours().run_with(seed, plan);
+    let judged = Judged::of(&record);
+    let said = record.violations.iter().map(ToString::to_string).chain(judged.broken.clone());
+    let said: Vec<String> = said.collect();
+    assert_eq!(said, [""; 0], "seed {seed}, {plan:#?}");
+    assert_eq!(judged.number, worker::GOAL, "seed {seed}: the work was not done");
+    (record, judged)
+}
+
+fn at_election(process: u32, number: u32, effect: Effect) -> Fault {
+    Fault::new(Moment::election(format!("worker-{process}"), number), effect)
+}
+
+fn seconds(seconds: u64) -> Seconds {
+    Seconds { seconds }
+}
+
+/// The same on each of the three, as the seed decides who leads.
+fn on_all(number: u32, effect: &Effect) -> Plan {
+    Plan::of((0..3).map(|process| at_election(process, number, effect.clone())))
+}
+
+#[test]
+fn without_faults_one_leads_to_the_end() {
+    let (_, judged) = survives(1, &Plan::default());
+    assert_eq!(judged.hand_overs, 0);
+}
+
+#[test]
+fn a_leader_that_stood_still_for_20_s_writes_nothing_when_it_goes_on() {
+    let mut hand_overs = 0;
+    for number in 6..26 {
+        let freeze = Plan::of((0..3).map(|process| {
+            Fault::new(Moment::write(format!("worker-{process}"), number), Effect::Freeze(seconds(20)))
+        }));
+        hand_overs += survives(number.into(), &freeze).1.hand_overs;
+    }
+    assert!(hand_overs >= 20, "each pause should cost the leadership; {hand_overs} did");
+}
+
+#[test]
+fn a_leader_without_network_is_followed_by_another() {
+    let (_, judged) = survives(3, &on_all(8, &Effect::Partition(seconds(40))));
+    assert!(judged.hand_overs > 0);
+}
+
+#[test]
+fn an_answer_that_comes_ten_seconds_late_prolongs_nothing() {
+    for number in 5..15 {
+        let slow = Plan::of((0..3).flat_map(|process| {
+            let late = [at_election(process, number, Effect::Slow(seconds(10)))];
+            let lost = (number + 1..number + 4).map(move |next| at_election(process, next, Effect::Late(seconds(20))));
+            late.into_iter().chain(lost)
+        }));
+        survives(number.into(), &slow);
+    }
+}
+
+#[test]
+fn a_storm_of_conflicts_on_the_lease_ends_in_one_leader() {
+    let conflict = Effect::Refuse(Refusal {
+        code: 409,
+        reason: "Conflict".to_owned(),
+        message: "the object has been modified".to_owned(),
+        retry_after_seconds: 0,
+        times: 12,
+    });
+    survives(5, &on_all(2, &conflict));
+    survives(6, &on_all(9, &conflict));
+}
+
+#[test]
+fn a_wall_clock_that_steps_by_an_hour_changes_nothing() {
+    for step in [3600, -3600] {
+        let step = Effect::ClockStep(Step { seconds: step });
+        let (_, judged) = survives(7, &on_all(8, &step));
+        assert_eq!(judged.hand_overs, 0, "nobody compares clocks of two machines");
+    }
+}
+
+#[test]
+fn a_lease_that_others_delete_empty_or_take_ends_in_one_leader_again() {
+    for effect in [Effect::LeaseDelete, Effect::LeaseEmpty, Effect::LeaseSteal] {
+        for number in [4, 7, 11] {
+            survives(number.into(), &Plan::of([at_election(0, number, effect.clone())]));
+        }
+    }
+}
+
+#[test]
+fn rights_that_are_taken_from_the_leader_for_a_while_end_in_one_leader() {
+    let forbidden = Effect::Refuse(Refusal {
+        code: 403,
+        reason: "Forbidden".to_owned(),
+        message: "leases.coordination.k8s.io is forbidden".to_owned(),
+        retry_after_seconds: 0,
+        times: 10,
+    });
+    survives(8, &on_all(6, &forbidden));
+}
+
+#[test]
+fn whatever_a_seed_brings_at_most_one_writes_and_the_work_gets_done() {
+    let first = first_seed();
+    println!("seeds {first} to {} (OPERATOR_LITE_SEED={first} repeats them)", first + SEEDS - 1);
+    println!("{}", tell(&explore(first, SEEDS)));
+}
+
+#[test]
+#[ignore = "long; `cargo xtask soak election` runs it"]
+fn a_great_many_worlds() {
+    let seeds = env::var("OPERATOR_LITE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000);
+    let first = first_seed();
+    println!("seeds {first} to {}", first + seeds - 1);
+    println!("{}", tell(&explore(first, seeds)));
+}
+
+#[test]
+fn the_rule_of_client_go_overlaps_in_worlds_where_ours_does_not() {
+    let mut overlapping = Vec::new();
+    for seed in 0..60 {
+        let plan = weather::pauses_and_late_answers(seed);
+        let record = worker::at(rival::replicas(3)).run_with(seed, &plan);
+        if Judged::of(&record).overlaps > 0 {
+            overlapping.push(seed);
+            assert_eq!(survives(seed, &plan).1.overlaps, 0);
+        }
+    }
+    println!("client-go's rule overlaps on {} of 60 seeds: {overlapping:?}", overlapping.len());
+    assert!(!overlapping.is_empty(), "a judge that sees nothing proves nothing");
+}
+
+/// What came of many worlds.
+#[derive(Default)]
+struct Tally {
+    worlds: u64,
+    hand_overs: u64,
+    struck: BTreeMap<String, u64>,
+}
+
+fn explore(first: u64, seeds: u64) -> Tally {
+    let halves = thread::scope(|scope| {
+        let half = |begin| scope.spawn(move || tally((first..first + seeds).skip(begin).step_by(2)));
+        [half(0), half(1)].map(|half| half.join().unwrap())
+    });
+    halves.into_iter().fold(Tally::default(), |mut all, half| {
+        all.worlds += half.worlds;
+        all.hand_overs += half.hand_overs;
+        half.struck.into_iter().for_each(|(effect, times)| *all.struck.entry(effect).or_default() += times);
+        all
+    })
+}
+
+fn tally(seeds: impl Iterator<Item = u64>) -> Tally {
+    let mut tally = Tally::default();
+    for seed in seeds {
+        let plan = weather::of(seed);
+        let (record, judged) = survives(seed, &plan);
+        tally.worlds += 1;
+        tally.hand_overs += judged.hand_overs;
+        for index in record.struck.keys() {
+            let effect = format!("{:?}", plan.faults[*index].effect);
+            let name = effect.split(['(', ' ']).next().unwrap_or_default().to_owned();
+            *tally.struck.entry(name).or_default() += 1;
+        }
+    }
+    tally
+}
+
+fn tell(tally: &Tally) -> String {
+    let struck: Vec<String> = tally.struck.iter().map(|(effect, times)| format!("{effect} {times}")).collect();
+    format!("{} worlds, {} hand-overs; faults that struck: {}", tally.worlds, tally.hand_overs, struck.join(", "))
+}
+
+/// A fresh one, unless the environment names it.
+fn first_seed() -> u64 {
+    let named = env::var("OPERATOR_LITE_SEED").ok().and_then(|text| text.parse().ok());
+    named.unwrap_or_else(|| rand::random_range(0..1_000_000_000))
+}
