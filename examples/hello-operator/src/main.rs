@@ -88,6 +88,12 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use operator_testkit::{explore::Faults, simulation::Simulation, yaml};
+
+    #[test]
+    fn whatever_goes_wrong_the_map_is_made_once_and_right() {
+        Simulation::of(operator).with(yaml!("testdata/sample.yaml")).explore(Faults::single()).assert_converges();
+    }
 
     /// A server that keeps the ConfigMap that it is sent and, if it crashes us, never answers.
     fn server(kept: &Arc<Mutex<Vec<ConfigMap>>>, crashes: bool) -> kube::Client {
