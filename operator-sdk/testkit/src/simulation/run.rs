@@ -1,6 +1,6 @@
 //! One run, from an empty server to the end of the quiet hour.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
@@ -17,6 +17,7 @@ use crate::{
     oracle::reference::Reference,
     record::{Record, Settled},
     server::Server,
+    store::Commit,
 };
 
 /// More changes of a quiet time than this are not told one by one.
@@ -61,7 +62,7 @@ async fn drive(simulation: &Simulation, seed: u64, plan: &Plan, reference: Optio
     }
     let now = world.now();
     world.recorder().judge_settled(now);
-    stay_quiet(&world, simulation.limits.stays_quiet_for).await;
+    stay_quiet(&world, simulation).await;
     let now = world.now();
     world.recorder().finish(now)
 }
@@ -108,14 +109,17 @@ fn deadline(world: &World, begun: Timestamp, within: Duration) -> Timestamp {
     struck.unwrap_or(begun).max(begun) + within
 }
 
-/// Lets time pass in which nothing may change.
-async fn stay_quiet(world: &World, span: Duration) {
+/// Lets time pass in which nothing may change, but by actors: a container that crashes again and again is no fault of who
+/// is on trial.
+async fn stay_quiet(world: &World, simulation: &Simulation) {
     let (begun, before) = (world.now(), world.recorder().record().commits.len());
-    sleep(span).await;
+    sleep(simulation.limits.stays_quiet_for).await;
     let mut recorder = world.recorder();
+    let actors: BTreeSet<&str> = simulation.actors().collect();
+    let is_actors = |commit: &Commit| recorder.sender(commit.request).is_some_and(|name| actors.contains(name));
     let late: Vec<String> = recorder.record().commits[before..]
         .iter()
-        .filter(|commit| counts(commit))
+        .filter(|commit| counts(commit) && !is_actors(commit))
         .map(|commit| format!("{:?} {} {}", commit.change, commit.collection.plural, commit.key))
         .collect();
     if !late.is_empty() {

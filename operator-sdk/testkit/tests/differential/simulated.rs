@@ -1,12 +1,7 @@
 //! The simulated server, asked by the same client through its in-process face.
 
 use kube::{Client, client::Body};
-use operator_testkit::{
-    request::User,
-    server::Server,
-    service::Network,
-    view::ViewId,
-};
+use operator_testkit::{request::User, server::Server, service::Network, view::ViewId};
 use serde_json::{Value, json};
 use tower::Service;
 
