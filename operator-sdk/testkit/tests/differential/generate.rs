@@ -185,7 +185,9 @@ impl Generator {
             },
             4 => match self.last(|step| step.request.starts_with(&format!("POST {kind}"))) {
                 Some(made) => {
-                    format!("GET {kind}?resourceVersionMatch=Exact&resourceVersion=${{{made}.metadata.resourceVersion}}")
+                    format!(
+                        "GET {kind}?resourceVersionMatch=Exact&resourceVersion=${{{made}.metadata.resourceVersion}}"
+                    )
                 }
                 None => format!("GET {kind}"),
             },
@@ -208,7 +210,11 @@ impl Generator {
 
     fn selector(&mut self) -> String {
         let all = ["labelSelector=l=one", "labelSelector=l!=one", "labelSelector=l in (one,two)", "labelSelector=!l"];
-        if self.chance.percent(20) { "fieldSelector=metadata.name=a".to_owned() } else { self.chance.of(&all).to_owned() }
+        if self.chance.percent(20) {
+            "fieldSelector=metadata.name=a".to_owned()
+        } else {
+            self.chance.of(&all).to_owned()
+        }
     }
 
     fn write_query(&mut self) -> String {
@@ -231,11 +237,14 @@ impl Generator {
             let is_made = path == kind && step.body.as_ref().is_some_and(|body| body["metadata"]["name"] == name);
             is_made || path == format!("{kind}/{name}") && !step.request.starts_with("DELETE")
         };
-        let about: Vec<&str> = self.steps.iter().filter(|step| is_about(step)).filter_map(|step| step.id.as_deref()).collect();
+        let about: Vec<&str> =
+            self.steps.iter().filter(|step| is_about(step)).filter_map(|step| step.id.as_deref()).collect();
         let id = match (about.last(), self.chance.percent(80)) {
             (Some(last), true) => (*last).to_owned(),
             (Some(_), false) => about[self.chance.below(about.len())].to_owned(),
-            (None, _) => return if field == "uid" { "11111111-2222-3333-4444-555555555555".into() } else { "1".into() },
+            (None, _) => {
+                return if field == "uid" { "11111111-2222-3333-4444-555555555555".into() } else { "1".into() };
+            }
         };
         format!("${{{id}.metadata.{field}}}")
     }
