@@ -200,6 +200,11 @@ impl Server {
             let manager = apply::manager_name(&request.user_agent);
             review = apply::update(None, review, &resource, Writer { manager: &manager, subresource: "" }, now);
         }
+        if let Some(spec) =
+            review.pointer_mut("/metadata/managedFields/0/fieldsV1/f:spec").and_then(Value::as_object_mut)
+        {
+            spec.remove(".");
+        }
         review["status"] = status;
         Ok(Reply::value(201, review))
     }

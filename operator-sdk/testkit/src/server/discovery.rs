@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{Reply, Server, access, kinds::Served};
-use crate::{failure::Failure, request::Request};
+use crate::{failure::Failure, request::Request, resource::Resource};
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const CUSTOM_VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
@@ -26,8 +27,12 @@ impl Server {
                     self.review_access(now, request, false)
                 }
                 ["apis", "authentication.k8s.io", "v1", "selfsubjectreviews"] => Ok(access::review_self(request)),
+                ["apis" | "api" | "version", ..] => Err(Failure::method_not_allowed()),
                 _ => Ok(not_found()),
             };
+        }
+        if request.method != Method::GET {
+            return Err(Failure::method_not_allowed());
         }
         Ok(match parts.as_slice() {
             ["version"] => Reply::value(200, version()),
@@ -99,16 +104,18 @@ pub(super) fn not_found() -> Reply {
     Reply::text(404, "404 page not found\n")
 }
 
-/// GA before beta before alpha, and higher numbers first.
+/// GA before beta before alpha before other names, and higher numbers first.
 fn rank(version: &str) -> (u8, u64, u64) {
     let numbers = |text: &str| text.parse::<u64>().unwrap_or(0);
-    let body = version.strip_prefix('v').unwrap_or(version);
-    for (stability, word) in [(1, "beta"), (0, "alpha")] {
+    let Some(body) = version.strip_prefix('v').filter(|body| body.starts_with(|first: char| first.is_ascii_digit())) else {
+        return (0, 0, 0);
+    };
+    for (stability, word) in [(2, "beta"), (1, "alpha")] {
         if let Some((major, minor)) = body.split_once(word) {
             return (stability, numbers(major), numbers(minor));
         }
     }
-    (2, numbers(body), 0)
+    (3, numbers(body), 0)
 }
 
 fn group_value(group: &str, versions: &[String]) -> Value {
@@ -123,6 +130,7 @@ fn resource_values(served: &Served) -> Vec<Value> {
     let resource = &served.resource;
     let mut main = json!({ "name": resource.plural, "singularName": resource.singular,
         "namespaced": resource.is_namespaced, "kind": resource.kind,
+        "storageVersionHash": storage_version_hash(resource),
         "verbs": if resource.is_custom { CUSTOM_VERBS } else { VERBS } });
     for (field, values) in [("shortNames", &resource.short_names), ("categories", &resource.categories)] {
         if !values.is_empty() {
@@ -155,7 +163,35 @@ fn resource_values(served: &Served) -> Vec<Value> {
     values
 }
 
+/// What tells a client that a kind is stored otherwise: eight bytes of the digest of its names.
+fn storage_version_hash(resource: &Resource) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digest = Sha256::digest(format!("{}/{}/{}", resource.group, resource.version, resource.kind));
+    let number = digest.iter().take(8).fold(0_u128, |number, byte| (number << 8) | u128::from(*byte)) << 2;
+    let letters = (0..11).rev().map(|place| char::from(LETTERS[(number >> (6 * place)) as usize & 63]));
+    letters.chain(['=']).collect()
+}
+
 fn version() -> Value {
     json!({ "major": "1", "minor": "37", "gitVersion": "v1.37.0", "gitCommit": "", "gitTreeState": "clean",
         "buildDate": "2026-01-01T00:00:00Z", "goVersion": "", "compiler": "", "platform": "linux/amd64" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stable_versions_come_first_and_newer_ones_before() {
+        let mut versions = ["v1alpha1", "v1beta2", "v1", "v2", "v1beta1", "odd"];
+        versions.sort_by_key(|version| std::cmp::Reverse(rank(version)));
+        assert_eq!(versions, ["v2", "v1", "v1beta2", "v1beta1", "v1alpha1", "odd"]);
+    }
+
+    #[test]
+    fn the_hash_of_a_kind_is_that_of_the_real_server() {
+        let of = |kind: &str| crate::kinds::builtin().iter().find(|known| known.kind == kind).unwrap();
+        assert_eq!(storage_version_hash(of("Deployment")), "8aSe+NMegvE=");
+        assert_eq!(storage_version_hash(of("StatefulSet")), "H+vl74LkKdo=");
+    }
 }

@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     Simulation, logs,
-    process::Process,
+    process::{Definition, Process},
     recorder::{Recorder, counts},
     workload::{self, perform},
     world::World,
@@ -19,6 +19,8 @@ use crate::{
     server::Server,
 };
 
+/// More writes an hour that change nothing are a hot loop.
+const IDLE_WRITES_MAX: u64 = 60;
 /// More changes of a quiet time than this are not told one by one.
 const TOLD_MAX: usize = 5;
 
@@ -49,6 +51,7 @@ async fn drive(simulation: &Simulation, seed: u64, plan: &Plan, reference: Optio
     if let Err(error) = perform(&world, &workload::apply(simulation.installed.clone())) {
         world.recorder().violate("installation", world.now(), error);
     }
+    world.network().with(|server, _| server.enforce_permissions(true));
     let base = world.recorder().state().revision;
     world.recorder().record_mut().base = base;
     world.start(simulation.processes.iter().cloned().map(Process::new).collect());
@@ -61,9 +64,12 @@ async fn drive(simulation: &Simulation, seed: u64, plan: &Plan, reference: Optio
     }
     let now = world.now();
     world.recorder().judge_settled(now);
-    stay_quiet(&world, simulation.limits.stays_quiet_for).await;
+    stay_quiet(&world, simulation.limits.stays_quiet_for, &simulation.processes).await;
     let now = world.now();
-    world.recorder().finish(now)
+    let used = world.network().with(|server, _| server.used_permissions().clone());
+    let mut recorder = world.recorder();
+    recorder.record_mut().used_permissions = used;
+    recorder.finish(now)
 }
 
 /// Waits until nothing has moved for a while and all is as in the reference; or until there is no more time for it.
@@ -108,11 +114,21 @@ fn deadline(world: &World, begun: Timestamp, within: Duration) -> Timestamp {
     struck.unwrap_or(begun).max(begun) + within
 }
 
-/// Lets time pass in which nothing may change.
-async fn stay_quiet(world: &World, span: Duration) {
+/// Lets time pass in which nothing may change, and hardly anything be tried.
+async fn stay_quiet(world: &World, span: Duration, processes: &[Definition]) {
     let (begun, before) = (world.now(), world.recorder().record().commits.len());
     sleep(span).await;
     let mut recorder = world.recorder();
+    let hours = span.as_secs().div_ceil(3600);
+    for process in processes.iter().filter(|process| !process.is_actor) {
+        let requests = recorder.record().requests.iter().rev().take_while(|request| request.sent >= begun);
+        let writes = requests.filter(|request| request.process == process.name && request.counted.write.is_some());
+        let tried = writes.count();
+        if tried as u64 > IDLE_WRITES_MAX * hours {
+            let message = format!("{} sent {tried} writes in {hours} h in which there was nothing to do", process.name);
+            recorder.violate("O2 quiescence", begun, message);
+        }
+    }
     let late: Vec<String> = recorder.record().commits[before..]
         .iter()
         .filter(|commit| counts(commit))
