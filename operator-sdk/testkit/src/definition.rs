@@ -2,7 +2,10 @@
 //!
 //! Not done: conversion between versions beyond the change of `apiVersion`, estimates of the cost of rules.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
 
 use serde_json::Value;
 
@@ -14,7 +17,15 @@ use crate::{
 mod custom;
 
 /// The kinds that a CustomResourceDefinition defines, one a served version, in the order in which it names them.
+///
+/// Read once a process: to compile patterns and rules takes longer than a whole simulation should.
 pub fn resources(definition: &Value) -> Vec<Resource> {
+    static READ: LazyLock<Mutex<BTreeMap<String, Vec<Resource>>>> = LazyLock::new(Mutex::default);
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    read.entry(definition["spec"].to_string()).or_insert_with(|| read_resources(definition)).clone()
+}
+
+fn read_resources(definition: &Value) -> Vec<Resource> {
     let versions = definition["spec"]["versions"].as_array();
     let served = versions.into_iter().flatten().filter(|version| version["served"].as_bool().unwrap_or_default());
     served.map(|version| resource(definition, version)).collect()

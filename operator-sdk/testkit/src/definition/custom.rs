@@ -9,7 +9,7 @@ use crate::{
     resource::{Part, Rules},
     schema::{
         Schema, Shape,
-        cel::{check_rules, has_rules},
+        cel::{check_rules, check_unchanged, has_rules},
         check::check,
         prune::{apply_defaults, check_embedded, check_lists},
     },
@@ -65,8 +65,9 @@ impl Rules for Custom {
     fn validate(&self, new: &Value, old: Option<&Value>, part: Part) -> Vec<Cause> {
         let mut causes = self.check_shape(new, old, part);
         // What was not unique before may stay so.
-        if old.is_none_or(|old| check_lists(&self.schema, old, "").is_empty()) {
-            causes.extend(check_lists(&self.schema, new, ""));
+        let doubles = check_lists(&self.schema, new, "");
+        if !doubles.is_empty() && old.is_none_or(|old| check_lists(&self.schema, old, "").is_empty()) {
+            causes.extend(doubles);
         }
         match (self.has_rules, causes.iter().any(blocks_rules)) {
             (false, _) => {}
@@ -74,6 +75,11 @@ impl Rules for Custom {
             (true, true) => causes.push(Cause::new(CauseKind::Invalid, "", Value::Null, UNCHECKED)),
         }
         causes
+    }
+
+    fn warn(&self, new: &Value, old: Option<&Value>, _part: Part) -> Vec<String> {
+        let Some(old) = old.filter(|_| self.has_rules) else { return Vec::new() };
+        check_unchanged(&self.schema, new, old).iter().map(Cause::to_string).collect()
     }
 }
 

@@ -62,6 +62,7 @@ impl Server {
             object["metadata"]["generation"] = 1.into();
         }
         resource.rules.prepare(&mut object, None, Part::Main);
+        warnings.extend(resource.rules.warn(&object, None, Part::Main));
         loop {
             if is_generated {
                 let base: String = prefix.chars().take(GENERATED_BASE).collect();
