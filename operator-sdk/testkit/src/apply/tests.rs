@@ -126,6 +126,25 @@ fn the_same_value_is_owned_together_and_the_second_owner_has_no_time() {
 }
 
 #[test]
+fn the_time_of_an_applier_is_that_of_the_last_change_it_made() {
+    let mut object = Object::new();
+    object.apply("one", json!({"spec": {"replicas": 1}}));
+    object.apply("one", json!({"spec": {"replicas": 2}}));
+    object.apply("one", json!({"spec": {"replicas": 2}}));
+    assert_eq!(object.entry("one")["time"], "1970-01-01T00:02:00Z");
+}
+
+#[test]
+fn an_item_that_goes_takes_what_others_own_in_it() {
+    let mut object = Object::new();
+    object.apply("one", json!({"spec": {"paused": true, "parts": [{"name": "p"}, {"name": "q"}]}}));
+    object.update("two", json!({"spec": {"paused": true, "parts": [{"name": "p", "image": "i"}, {"name": "q"}]}}));
+    object.apply("one", json!({"spec": {"paused": true, "parts": [{"name": "q"}]}}));
+    assert_eq!(object.spec()["parts"], json!([{"name": "q"}]));
+    assert_eq!(object.entry("two"), Value::Null);
+}
+
+#[test]
 fn force_takes_a_field_from_whoever_owns_it() {
     let mut object = Object::new();
     object.apply("one", json!({"spec": {"replicas": 1, "paused": true}}));
