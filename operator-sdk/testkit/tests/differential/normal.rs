@@ -278,7 +278,7 @@ fn shorten(text: String) -> String {
 /// Messages that name revisions: numbers after a colon, a quote or a bracket.
 fn mask_revisions(text: &str) -> String {
     let lower = text.to_lowercase();
-    if !["resource version", "resourceversion in", "\"resourceversion\":"].iter().any(|words| lower.contains(words)) {
+    if !["resource version", "resourceversion"].iter().any(|words| lower.contains(words)) {
         return text.to_owned();
     }
     let mut masked = String::new();
