@@ -39,6 +39,7 @@ fn resource(definition: &Value, version: &Value) -> Resource {
     let schema = Arc::new(with_metadata(read(&version["schema"]["openAPIV3Schema"])));
     let subresources = &version["subresources"];
     let has_status = !subresources["status"].is_null();
+    let scale = scale(&subresources["scale"]);
     Resource {
         group: text(&spec["group"]),
         version: text(&version["name"]),
@@ -51,8 +52,8 @@ fn resource(definition: &Value, version: &Value) -> Resource {
         is_custom: true,
         has_status,
         selectable_fields: selectable_fields(version),
-        rules: Arc::new(custom::Custom::new(schema.clone(), has_status)),
-        scale: scale(&subresources["scale"]),
+        rules: Arc::new(custom::Custom::new(schema.clone(), has_status, scale.clone())),
+        scale,
         schema,
         kind,
     }
@@ -60,19 +61,21 @@ fn resource(definition: &Value, version: &Value) -> Resource {
 
 /// Version, kind and metadata are what they are of every kind; a definition can only limit names.
 fn with_metadata(mut schema: Schema) -> Schema {
-    if let Shape::Map(map) = &mut schema.shape {
-        let given = map.fields.get("metadata").and_then(|metadata| metadata.validation.clone());
-        let metadata = Schema::clone(&openapi::schema("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
-        let text = Arc::new(Schema { shape: Shape::Scalar(Scalar::String), ..Schema::default() });
-        for name in ["apiVersion", "kind"] {
-            map.fields.entry(name.to_owned()).or_insert_with(|| text.clone());
-        }
-        map.fields.insert("metadata".to_owned(), Arc::new(Schema { validation: given, ..metadata }));
-        for field in ["apiVersion", "kind"] {
-            let text = Schema { shape: Shape::Scalar(Scalar::String), ..Schema::default() };
-            map.fields.entry(field.to_owned()).or_insert_with(|| Arc::new(text));
+    let Shape::Map(map) = &mut schema.shape else { return schema };
+    let text = Arc::new(Schema { shape: Shape::Scalar(Scalar::String), ..Schema::default() });
+    for name in ["apiVersion", "kind"] {
+        map.fields.insert(name.to_owned(), text.clone());
+    }
+    let given = map.fields.get("metadata").cloned().unwrap_or_default();
+    let mut metadata = Schema::clone(&openapi::schema("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
+    if let (Shape::Map(given), Shape::Map(metadata)) = (&given.shape, &mut metadata.shape) {
+        for name in ["name", "generateName"] {
+            if let Some(limits) = given.fields.get(name) {
+                metadata.fields.insert(name.to_owned(), limits.clone());
+            }
         }
     }
+    map.fields.insert("metadata".to_owned(), Arc::new(metadata));
     schema
 }
 
