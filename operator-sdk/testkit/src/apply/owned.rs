@@ -20,7 +20,7 @@ pub(super) fn fields(value: &Value, ty: Type<'_>) -> FieldSet {
             for (name, value) in object {
                 let Some(field) = ty.field(name) else { continue };
                 let is_empty = value.is_null() || value.as_object().is_some_and(Map::is_empty);
-                if is_empty || field.form(value).is_atomic() {
+                if is_empty || !ty.declares(name) || field.form(value).is_atomic() {
                     set.add_member(Element::field(name));
                 }
                 set.add_child(Element::field(name), fields(value, field));

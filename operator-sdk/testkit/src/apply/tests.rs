@@ -86,6 +86,13 @@ fn an_applier_owns_what_it_applied_and_not_what_says_which_object_it_is() {
 }
 
 #[test]
+fn an_applier_owns_the_empty_map_and_the_null_that_it_applied_but_no_empty_list() {
+    let mut object = Object::new();
+    object.apply("one", json!({"spec": {"labels": {}, "replicas": null, "tags": []}}));
+    assert_eq!(object.owned("one"), json!({"f:spec": {"f:labels": {}, "f:replicas": {}}}));
+}
+
+#[test]
 fn another_value_for_what_another_owns_is_a_conflict_and_nothing_changes() {
     let mut object = Object::new();
     object.apply("one", json!({"spec": {"replicas": 1, "paused": true}}));
