@@ -19,6 +19,9 @@ mod update;
 mod validate;
 mod watching;
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;

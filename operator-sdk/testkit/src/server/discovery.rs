@@ -104,16 +104,18 @@ pub(super) fn not_found() -> Reply {
     Reply::text(404, "404 page not found\n")
 }
 
-/// GA before beta before alpha, and higher numbers first.
+/// GA before beta before alpha before other names, and higher numbers first.
 fn rank(version: &str) -> (u8, u64, u64) {
     let numbers = |text: &str| text.parse::<u64>().unwrap_or(0);
-    let body = version.strip_prefix('v').unwrap_or(version);
-    for (stability, word) in [(1, "beta"), (0, "alpha")] {
+    let Some(body) = version.strip_prefix('v').filter(|body| body.starts_with(|first: char| first.is_ascii_digit())) else {
+        return (0, 0, 0);
+    };
+    for (stability, word) in [(2, "beta"), (1, "alpha")] {
         if let Some((major, minor)) = body.split_once(word) {
             return (stability, numbers(major), numbers(minor));
         }
     }
-    (2, numbers(body), 0)
+    (3, numbers(body), 0)
 }
 
 fn group_value(group: &str, versions: &[String]) -> Value {
@@ -183,7 +185,7 @@ mod tests {
     fn stable_versions_come_first_and_newer_ones_before() {
         let mut versions = ["v1alpha1", "v1beta2", "v1", "v2", "v1beta1", "odd"];
         versions.sort_by_key(|version| std::cmp::Reverse(rank(version)));
-        assert_eq!(versions[..4], ["v2", "v1", "v1beta2", "v1beta1"].map(|version| version));
+        assert_eq!(versions, ["v2", "v1", "v1beta2", "v1beta1", "v1alpha1", "odd"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! - times within the case: `now`; the end of a grace period: `now+30s`;
 //! - names made from `generateName`, addresses of Services, node ports, continue tokens, the namespace's name;
 //! - `managedFields`: by manager, as two that wrote within a second may stand either way;
-//! - Go's picture of what an update changes in a pod, at the end of a refusal;
+//! - Go's picture of what an update changes in a pod, after the refusal: gone;
 //! - the order of the causes of a refusal, and what is too long to read;
 //! - bookmarks, except the one that ends the initial events: they come when they come.
 
@@ -204,7 +204,7 @@ impl Names {
     }
 
     fn text(&self, text: &str) -> String {
-        let text = text.split("\n@@ ").next().unwrap_or(text);
+        let text = &without_picture(text);
         let mut renamed = String::new();
         let mut at = 0;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
@@ -295,6 +295,14 @@ fn mask_revisions(text: &str) -> String {
         }
     }
     masked
+}
+
+/// A refusal without Go's picture of what changed, which ends with a line of its own.
+fn without_picture(text: &str) -> String {
+    match (text.find("\n@@ "), text.rfind('\n')) {
+        (Some(start), Some(end)) => format!("{}{}", &text[..start], &text[end + 1..]),
+        _ => text.to_owned(),
+    }
 }
 
 fn sorted(fields: &Map<String, Value>) -> BTreeMap<&String, &Value> {
