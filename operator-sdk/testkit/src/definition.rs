@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     resource::{Resource, ScalePaths},
-    schema::{Schema, openapi, read::read},
+    schema::{Scalar, Schema, Shape, openapi, read::read},
 };
 
 mod custom;
@@ -28,7 +28,6 @@ fn resource(definition: &Value, version: &Value) -> Resource {
     let schema = Arc::new(with_metadata(read(&version["schema"]["openAPIV3Schema"])));
     let subresources = &version["subresources"];
     let has_status = !subresources["status"].is_null();
-    let scale = scale(&subresources["scale"]);
     Resource {
         group: text(&spec["group"]),
         version: text(&version["name"]),
@@ -41,19 +40,27 @@ fn resource(definition: &Value, version: &Value) -> Resource {
         is_custom: true,
         has_status,
         selectable_fields: selectable_fields(version),
-        rules: Arc::new(custom::Custom::new(schema.clone(), has_status, scale.clone())),
-        scale,
+        rules: Arc::new(custom::Custom::new(schema.clone(), has_status)),
+        scale: scale(&subresources["scale"]),
         schema,
         kind,
     }
 }
 
-/// Metadata is what it is of every kind; a definition can only limit its names.
+/// Version, kind and metadata are what they are of every kind; a definition can only limit names.
 fn with_metadata(mut schema: Schema) -> Schema {
-    if let crate::schema::Shape::Map(map) = &mut schema.shape {
+    if let Shape::Map(map) = &mut schema.shape {
         let given = map.fields.get("metadata").and_then(|metadata| metadata.validation.clone());
         let metadata = Schema::clone(&openapi::schema("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
+        let text = Arc::new(Schema { shape: Shape::Scalar(Scalar::String), ..Schema::default() });
+        for name in ["apiVersion", "kind"] {
+            map.fields.entry(name.to_owned()).or_insert_with(|| text.clone());
+        }
         map.fields.insert("metadata".to_owned(), Arc::new(Schema { validation: given, ..metadata }));
+        for field in ["apiVersion", "kind"] {
+            let text = Schema { shape: Shape::Scalar(Scalar::String), ..Schema::default() };
+            map.fields.entry(field.to_owned()).or_insert_with(|| Arc::new(text));
+        }
     }
     schema
 }

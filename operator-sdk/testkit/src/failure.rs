@@ -118,7 +118,9 @@ impl Failure {
 
     /// 422 of an object of a kind.
     pub fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
-        Self::invalid_kind(&resource.group, &resource.kind, name, causes)
+        // Events of both groups are judged as those of the core group.
+        let group = if resource.group == "events.k8s.io" { "" } else { &resource.group };
+        Self::invalid_kind(group, &resource.kind, name, causes)
     }
 
     /// 422 of something that may not be an object, such as options.

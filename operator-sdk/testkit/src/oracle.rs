@@ -3,8 +3,11 @@
 mod answers;
 pub(crate) mod canonical;
 mod conditions;
+mod leaks;
 pub(crate) mod reference;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 
@@ -36,6 +39,7 @@ pub(crate) fn judge(record: &Record, reference: Option<&Reference>) -> Vec<Viola
     let mut violations = record.violations.clone();
     violations.extend(answers::judge(record));
     violations.extend(conditions::judge(record));
+    violations.extend(leaks::judge(record));
     if let Some(reference) = reference {
         let excesses = summary::excesses(&summary::summarise(record), &reference.summary, &record.plan);
         let violation = |message| Violation { oracle: "O3 summary", time: record.end, message };

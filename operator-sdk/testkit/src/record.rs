@@ -1,6 +1,10 @@
 //! What a run leaves behind: every request, every commit, every event that a process was told of, and what it logged.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -34,6 +38,8 @@ pub struct Record {
     pub violations: Vec<Violation>,
     /// When each step of the workload had settled, and what the store held then.
     pub settled: Vec<Settled>,
+    /// What each user was allowed to do and did: verb, group and resource.
+    pub used_permissions: BTreeMap<String, BTreeSet<(String, String, String)>>,
     /// When it was over.
     pub end: Timestamp,
 }

@@ -135,6 +135,23 @@ fn force_takes_a_field_from_whoever_owns_it() {
 }
 
 #[test]
+fn kubectl_takes_over_what_it_noted_and_notes_what_it_applies() {
+    let noted = r#"{"apiVersion":"example.com/v1","kind":"Thing","metadata":{"name":"a"},"spec":{"replicas":1}}"#;
+    let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": noted});
+    let mut object = Object::new();
+    object.update(
+        "kubectl-client-side-apply",
+        json!({"metadata": {"annotations": annotations}, "spec": {"replicas": 1}}),
+    );
+    assert_eq!(object.conflicts("other", json!({"spec": {"replicas": 2}})).len(), 1);
+    object.apply("kubectl", json!({"spec": {"replicas": 2}}));
+    assert_eq!(object.spec(), &json!({"replicas": 2}));
+    let annotations = object.live.as_ref().unwrap()["metadata"]["annotations"].clone();
+    let wanted = noted.replace("1}}", "2}}") + "\n";
+    assert_eq!(annotations, json!({"kubectl.kubernetes.io/last-applied-configuration": wanted}));
+}
+
+#[test]
 fn what_an_applier_no_longer_applies_goes_unless_another_owns_it() {
     let mut object = Object::new();
     object.apply("one", json!({"spec": {"replicas": 1, "paused": true, "labels": {"a": "1"}}}));

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     cause::{Cause, CauseKind},
-    resource::{Part, Rules, ScalePaths},
+    resource::{Part, Rules},
     schema::{
         Schema, Shape,
         cel::{check_rules, has_rules},
@@ -22,13 +22,12 @@ const UNCHECKED: &str = "some validation rules were not checked because the obje
 pub(super) struct Custom {
     schema: Arc<Schema>,
     has_status: bool,
-    scale: Option<ScalePaths>,
     has_rules: bool,
 }
 
 impl Custom {
-    pub(super) fn new(schema: Arc<Schema>, has_status: bool, scale: Option<ScalePaths>) -> Self {
-        Self { has_rules: has_rules(&schema), schema, has_status, scale }
+    pub(super) fn new(schema: Arc<Schema>, has_status: bool) -> Self {
+        Self { has_rules: has_rules(&schema), schema, has_status }
     }
 
     /// By the schema, CEL rules aside.
@@ -44,23 +43,6 @@ impl Custom {
         let mut causes = check(schema, status, old.and_then(|old| old.get("status")), "");
         for cause in causes.iter_mut().filter(|cause| !cause.field.is_empty()) {
             cause.field = format!("status.{}", cause.field);
-        }
-        causes
-    }
-
-    fn check_scale(&self, new: &Value, part: Part) -> Vec<Cause> {
-        let Some(scale) = &self.scale else { return Vec::new() };
-        let mut causes = Vec::new();
-        if part == Part::Main {
-            causes.extend(check_replicas(new, &scale.replicas));
-        }
-        causes.extend(check_replicas(new, &scale.status_replicas));
-        if let Some(path) = &scale.selector
-            && let Some(value) = find(new, path).filter(|value| !value.is_string())
-        {
-            let detail =
-                format!("{path} accessor error: {} is of the type {}, expected string", plain(value), go_type(value));
-            causes.push(Cause::new(CauseKind::Invalid, path, Value::from(""), detail));
         }
         causes
     }
@@ -82,7 +64,6 @@ impl Rules for Custom {
 
     fn validate(&self, new: &Value, old: Option<&Value>, part: Part) -> Vec<Cause> {
         let mut causes = self.check_shape(new, old, part);
-        causes.extend(self.check_scale(new, part));
         // What was not unique before may stay so.
         if old.is_none_or(|old| check_lists(&self.schema, old, "").is_empty()) {
             causes.extend(check_lists(&self.schema, new, ""));
@@ -100,32 +81,4 @@ impl Rules for Custom {
 fn blocks_rules(cause: &Cause) -> bool {
     use CauseKind::{NotSupported, Required, TooLong, TooMany, TypeInvalid};
     matches!(cause.kind, NotSupported | Required | TooLong | TooMany | TypeInvalid)
-}
-
-fn check_replicas(object: &Value, path: &str) -> Option<Cause> {
-    let value = find(object, path)?;
-    let (number, detail) = match value.as_i64() {
-        None => {
-            let (value, given) = (plain(value), go_type(value));
-            (0, format!("{path} accessor error: {value} is of the type {given}, expected int64"))
-        }
-        Some(number) if number < 0 => (number, "should be a non-negative integer".to_owned()),
-        Some(number) if number > i64::from(i32::MAX) => {
-            (number, format!("should be less than or equal to {}", i32::MAX))
-        }
-        Some(_) => return None,
-    };
-    Some(Cause::new(CauseKind::Invalid, path, number.into(), detail))
-}
-
-fn find<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
-    path.trim_start_matches('.').split('.').try_fold(object, |value, key| value.get(key))
-}
-
-fn plain(value: &Value) -> String {
-    crate::go_text::plain(value)
-}
-
-fn go_type(value: &Value) -> &'static str {
-    crate::go_text::type_name(value)
 }

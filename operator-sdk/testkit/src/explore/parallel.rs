@@ -37,11 +37,11 @@ pub(super) fn map<I: Sync, T: Send>(inputs: &[I], work: impl Fn(&I) -> T + Sync)
 pub(super) fn find<I: Sync>(
     inputs: &[I],
     findings_max: usize,
-    run: impl Fn(&I) -> (usize, Option<Finding>) + Sync,
+    run: impl Fn(usize, &I) -> (usize, Option<Finding>) + Sync,
 ) -> Found {
     let (is_enough, found) = (AtomicBool::new(false), Mutex::new((Found::default(), Vec::new())));
     each(inputs, &is_enough, |index, input| {
-        let (struck, finding) = run(input);
+        let (struck, finding) = run(index, input);
         let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
         found.0.runs += 1;
         found.0.struck += usize::from(struck > 0);

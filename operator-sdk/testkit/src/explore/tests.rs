@@ -199,3 +199,20 @@ fn a_simulation_that_fails_without_faults_is_not_explored() {
         simulation(Bug::None).judged_by(|| |_: &_, _: &_| vec!["never good".to_owned()]).explore(Faults::single());
     assert_eq!((verdict.plans, verdict.is_good()), (0, false));
 }
+
+#[test]
+fn saved_plans_are_run_again_in_the_order_of_their_names() {
+    let folder = std::env::temp_dir().join(format!("operator-testkit-test-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let refused = Effect::refuse(500, "InternalError", "no");
+    for (name, number) in [("b", 2), ("a", 1)] {
+        let plan = Plan::of([Fault::new(crate::fault::Moment::write("mirror", number), refused.clone())]);
+        let text = serde_saphyr::to_string(&Saved::of(1, &plan)).unwrap();
+        std::fs::write(folder.join(format!("{name}.yaml")), text).unwrap();
+    }
+    std::fs::write(folder.join("notes.md"), "no plan").unwrap();
+    let verdict = simulation(Bug::GivesUp).replay_saved(&folder);
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!((verdict.plans, verdict.findings.len()), (2, 2));
+    assert_eq!(verdict.findings[0].plan.faults[0].at, crate::fault::Moment::write("mirror", 1));
+}

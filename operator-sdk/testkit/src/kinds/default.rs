@@ -80,7 +80,10 @@ fn set_defaults(type_name: &str, full_name: &str, object: &mut Object) {
         "CSIDriverSpec" => driver(object),
         "LimitRangeItem" => limits(object),
         "Namespace" => namespace(object),
-        "Secret" => or_set(object, "type", "Opaque"),
+        "Secret" => {
+            super::simple::encode_texts(object);
+            or_set(object, "type", "Opaque");
+        }
         "Service" => super::service::set_defaults(object),
         "EndpointPort" if full_name.contains(".discovery.") => {
             or_set(object, "name", "");

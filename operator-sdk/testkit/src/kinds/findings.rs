@@ -180,6 +180,18 @@ pub(super) fn is_none(value: &Value) -> bool {
     }
 }
 
+/// An object as the server shows its own: with names that begin with a capital.
+pub(super) fn go_value(value: &Value) -> Value {
+    let capital = |name: &String| {
+        let mut letters = name.chars();
+        letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect::<String>()
+    };
+    match value.as_object() {
+        Some(object) => object.iter().map(|(name, value)| (capital(name), value.clone())).collect(),
+        None => value.clone(),
+    }
+}
+
 /// The items of an array; of anything else none.
 pub(super) fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()

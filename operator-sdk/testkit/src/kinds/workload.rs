@@ -80,6 +80,9 @@ pub(super) fn set_defaults(kind: &str, object: &mut JsonMap<String, Value>) {
     if matches!(kind, "Job" | "ReplicationController") {
         job::copy_labels(kind, object);
     }
+    if kind == "DaemonSet" {
+        daemon_set::set_annotation(object);
+    }
     let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
     match kind {
         "Deployment" => deployment::set_defaults(spec),

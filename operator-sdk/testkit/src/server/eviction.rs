@@ -12,6 +12,7 @@ use super::{
     update::wrong_uid,
 };
 use crate::{
+    apply::{self, Writer},
     failure::Failure,
     object::Object,
     request::Request,
@@ -79,7 +80,8 @@ impl Server {
         }
         let mut bound = pod.value().clone();
         bound["spec"]["nodeName"] = node.into();
-        set_condition(&mut bound, json!({ "type": "PodScheduled", "status": "True" }), call);
+        let condition = json!({ "type": "PodScheduled", "status": "True", "lastProbeTime": null });
+        set_condition(&mut bound, condition, call);
         if !options.is_dry_run {
             self.commit(call, call.target.key(), Change::Updated, bound);
         }
@@ -121,15 +123,24 @@ impl Server {
         let allowed = used["status"]["disruptionsAllowed"].as_i64().unwrap_or_default();
         used["status"]["disruptionsAllowed"] = (allowed - 1).into();
         used["status"]["disruptedPods"][pod] = seconds(call.now).into();
+        if allowed == 1 {
+            let condition = json!({ "type": "DisruptionAllowed", "status": "False", "reason": "InsufficientPods",
+                "message": "", "observedGeneration": budget["metadata"]["generation"] });
+            set_condition(&mut used, condition, call);
+        }
         let key = Key::new(budget.namespace(), budget.name());
         let (time, request) = (call.now, call.request.id);
+        if let Some(served) = self.kinds.get("policy", "v1", "poddisruptionbudgets") {
+            let writer = Writer { manager: "kube-apiserver", subresource: "status" };
+            used = apply::update(Some(budget), used, &served.resource, writer, time);
+        }
         self.commit_to(Write { time, collection: budgets(), key, change: Change::Updated, object: used, request });
     }
 
     fn mark_disrupted(&mut self, call: Call<'_>, pod: &Object) -> Arc<Object> {
         let mut marked = pod.value().clone();
         let condition = json!({ "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
-            "message": "Eviction API: evicting" });
+            "message": "Eviction API: evicting", "lastProbeTime": null });
         set_condition(&mut marked, condition, call);
         self.commit(call, call.target.key(), Change::Updated, marked).after.clone()
     }
@@ -174,10 +185,9 @@ fn is_ready(pod: &Object) -> bool {
     conditions.any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
-fn set_condition(pod: &mut Value, mut condition: Value, call: Call<'_>) {
-    condition["lastProbeTime"] = Value::Null;
+fn set_condition(object: &mut Value, mut condition: Value, call: Call<'_>) {
     condition["lastTransitionTime"] = seconds(call.now).into();
-    match &mut pod["status"]["conditions"] {
+    match &mut object["status"]["conditions"] {
         Value::Array(conditions) => {
             let place = conditions.iter_mut().find(|present| present["type"] == condition["type"]);
             match place {

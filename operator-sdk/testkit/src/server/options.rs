@@ -7,6 +7,7 @@ use crate::{
     apply::{self, Writer},
     cause::{Cause, CauseKind},
     failure::Failure,
+    metadata,
     request::Request,
 };
 
@@ -97,7 +98,11 @@ impl WriteOptions {
     }
 
     /// Notes who creates an object.
-    pub(crate) fn note_creation(&self, call: Call<'_>, object: Value) -> Value {
+    pub(crate) fn note_creation(&self, call: Call<'_>, mut object: Value) -> Value {
+        // What only the server sets is nobody's.
+        for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+            metadata::of(&mut object).remove(field);
+        }
         let manager = self.manager(call.request);
         let writer = Writer { manager: &manager, subresource: "" };
         apply::update(None, object, &call.target.served.resource, writer, call.now)
@@ -162,7 +167,10 @@ fn body(request: &Request) -> Result<Value, Failure> {
     if request.body.is_empty() {
         return Ok(Value::Null);
     }
-    let body = super::decode::parse(request)?;
+    let body = super::decode::parse(request).map_err(|mut failure| {
+        failure.message = failure.message.split(" (").next().unwrap_or_default().to_owned();
+        failure
+    })?;
     let kind = body["kind"].as_str().unwrap_or("DeleteOptions");
     if kind != "DeleteOptions" {
         let version = body["apiVersion"].as_str().unwrap_or("v1");

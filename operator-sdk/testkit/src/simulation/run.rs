@@ -20,6 +20,8 @@ use crate::{
     store::Commit,
 };
 
+/// More writes an hour that change nothing are a hot loop.
+const IDLE_WRITES_MAX: u64 = 60;
 /// More changes of a quiet time than this are not told one by one.
 const TOLD_MAX: usize = 5;
 
@@ -50,6 +52,7 @@ async fn drive(simulation: &Simulation, seed: u64, plan: &Plan, reference: Optio
     if let Err(error) = perform(&world, &workload::apply(simulation.installed.clone())) {
         world.recorder().violate("installation", world.now(), error);
     }
+    world.network().with(|server, _| server.enforce_permissions(true));
     let base = world.recorder().state().revision;
     world.recorder().record_mut().base = base;
     world.start(simulation.processes.iter().cloned().map(Process::new).collect());
@@ -64,7 +67,10 @@ async fn drive(simulation: &Simulation, seed: u64, plan: &Plan, reference: Optio
     world.recorder().judge_settled(now);
     stay_quiet(&world, simulation).await;
     let now = world.now();
-    world.recorder().finish(now)
+    let used = world.network().with(|server, _| server.used_permissions().clone());
+    let mut recorder = world.recorder();
+    recorder.record_mut().used_permissions = used;
+    recorder.finish(now)
 }
 
 /// Waits until nothing has moved for a while and all is as in the reference; or until there is no more time for it.
@@ -109,12 +115,22 @@ fn deadline(world: &World, begun: Timestamp, within: Duration) -> Timestamp {
     struck.unwrap_or(begun).max(begun) + within
 }
 
-/// Lets time pass in which nothing may change, but by actors: a container that crashes again and again is no fault of who
-/// is on trial.
+/// Lets time pass in which nothing may change, and hardly anything be tried, but by actors: a container that crashes again
+/// and again is no fault of who is on trial.
 async fn stay_quiet(world: &World, simulation: &Simulation) {
     let (begun, before) = (world.now(), world.recorder().record().commits.len());
     sleep(simulation.limits.stays_quiet_for).await;
     let mut recorder = world.recorder();
+    let hours = simulation.limits.stays_quiet_for.as_secs().div_ceil(3600);
+    for process in simulation.processes.iter().filter(|process| !process.is_actor) {
+        let requests = recorder.record().requests.iter().rev().take_while(|request| request.sent >= begun);
+        let writes = requests.filter(|request| request.process == process.name && request.counted.write.is_some());
+        let tried = writes.count();
+        if tried as u64 > IDLE_WRITES_MAX * hours {
+            let message = format!("{} sent {tried} writes in {hours} h in which there was nothing to do", process.name);
+            recorder.violate("O2 quiescence", begun, message);
+        }
+    }
     let actors: BTreeSet<&str> = simulation.actors().collect();
     let is_actors = |commit: &Commit| recorder.sender(commit.request).is_some_and(|name| actors.contains(name));
     let late: Vec<String> = recorder.record().commits[before..]

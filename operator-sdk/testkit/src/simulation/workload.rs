@@ -120,15 +120,14 @@ pub(super) fn perform(world: &World, step: &Step) -> Result<(), String> {
     }
 }
 
-/// As `kubectl create`, and if it is there, as a merge patch.
+/// As `kubectl apply --server-side --force-conflicts`.
 fn apply_object(world: &World, object: &Value) -> Result<(), String> {
     let (collection, name) = place(world, object)?;
-    let created = world.ask(&Request::new(Method::POST, &collection).with_body(object));
-    if created.code != 409 {
-        return accepted(created, object);
-    }
-    let patch = Request::new(Method::PATCH, format!("{collection}/{name}"));
-    accepted(world.ask(&patch.with_content("application/merge-patch+json", object.to_string())), object)
+    let apply = Request::new(Method::PATCH, format!("{collection}/{name}"))
+        .with_query("fieldManager", "kubectl")
+        .with_query("force", "true")
+        .with_content("application/apply-patch+yaml", object.to_string());
+    accepted(world.ask(&apply), object)
 }
 
 /// The path of an object's collection, and its name.
