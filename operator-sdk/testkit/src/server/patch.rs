@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     apply::{self, Refusal, Writer},
+    cause::{Cause, CauseKind},
     failure::Failure,
+    go_text::json_name,
     object::Object,
     patch::{self, PatchError, PatchKind},
     resource::Part,
@@ -63,21 +65,21 @@ impl Server {
         let options = WriteOptions::parse(call.request, "PatchOptions")?;
         let served = call.target.served.clone();
         let resource = &served.resource;
-        let intent = decode::parse_yaml(&call.request.body)?;
+        let intent = parse_intent(&call.request.body)?;
         let live = match self.live(call.target) {
             Err(failure) if part(call) == Part::Status => return Err(failure),
             live => live.ok(),
         };
-        if let Some(uid) = intent["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty() && live.is_none()) {
-            let why =
-                format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
-            return Err(Failure::conflict(resource, &call.target.name, &why));
-        }
-        check_name(call, &intent)?;
         let writer = Writer { manager: &options.field_manager, subresource: &call.target.subresource };
         let shown = live.as_ref().map(|live| served.present(live));
         let shown = shown.as_ref().map(|live| live.value());
         let mut merged = apply::apply(shown, &intent, resource, writer, options.force, call.now)?;
+        if let Some(uid) = merged["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty() && live.is_none()) {
+            let why =
+                format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+            return Err(Failure::conflict(resource, &call.target.name, &why));
+        }
+        check_name(call, &merged)?;
         merged["apiVersion"] = served.api_version.as_str().into();
         let warnings = decode::unknown_fields(intent, &served, options.field_validation)?;
         let decoded = decode::value(merged, &served)?;
@@ -92,6 +94,17 @@ impl Server {
     }
 }
 
+fn parse_intent(body: &[u8]) -> Result<Value, Failure> {
+    let intent = decode::parse_yaml(body)?;
+    if intent.is_object() || intent.is_null() {
+        return Ok(intent);
+    }
+    Err(Failure::bad_request(format!(
+        "error decoding patch: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+        json_name(&intent)
+    )))
+}
+
 impl From<PatchError> for Failure {
     fn from(error: PatchError) -> Self {
         let message = error.to_string();
@@ -99,6 +112,9 @@ impl From<PatchError> for Failure {
             PatchError::BadRequest(_) => Self::bad_request(message),
             PatchError::TooLarge(_) => Self::new(413, "RequestEntityTooLarge", message),
             PatchError::Unprocessable => Self::new(422, "Invalid", message).with_empty_details(),
+            PatchError::Mistyped { patch, .. } => {
+                Self::invalid_kind("", "", "", &[Cause::new(CauseKind::Invalid, "patch", patch.into(), message)])
+            }
             PatchError::Unfit(_) => Self::new(500, "", message),
         }
     }

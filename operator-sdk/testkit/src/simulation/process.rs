@@ -16,8 +16,12 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{latch::Latch, wire::Wire, world::World};
 use crate::{request::User, view::ViewId};
 
-/// How long the kubelet takes to start a container again that ended by itself.
+/// How long the kubelet takes to start a container again that ended by itself: at first, if it soon ended again, and at most.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
+const CRASH_LOOP_AFTER: Duration = Duration::from_secs(10);
+const CRASH_LOOP_AFTER_MAX: Duration = Duration::from_secs(300);
+/// Who ran for so long is taken to be well.
+const WELL_AFTER: Duration = Duration::from_secs(600);
 
 /// What a process does, from its start to its end.
 pub(crate) type Body = Arc<dyn Fn(Environment) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
@@ -145,7 +149,9 @@ impl Process {
 
     /// Starts it, and starts it again whenever it has ended, for as long as it is polled.
     pub(crate) async fn run(self: Arc<Self>, world: World) {
+        let mut ends_in_a_row = 0;
         for incarnation in 0.. {
+            let started = tokio::time::Instant::now();
             let life = Arc::new(Life::new(incarnation));
             *lock(&self.life) = Some(Arc::clone(&life));
             let environment = Environment { world: world.clone(), process: Arc::clone(&self), life: Arc::clone(&life) };
@@ -164,7 +170,8 @@ impl Process {
                         Ok(Err(error)) => world.log(false, format!("{} ended: {error}", self.name())),
                         Err(panic) => world.log(true, format!("{} panicked: {panic}", self.name())),
                     }
-                    RESTART_AFTER
+                    ends_in_a_row = if started.elapsed() < WELL_AFTER { ends_in_a_row + 1 } else { 1 };
+                    restart_after(ends_in_a_row)
                 }
             };
             drop(root);
@@ -238,6 +245,14 @@ impl Life {
             Some(down) => down,
             None => futures::future::pending().await,
         }
+    }
+}
+
+/// How long the kubelet waits after a container has ended by itself so often in a row.
+fn restart_after(ends_in_a_row: u32) -> Duration {
+    match ends_in_a_row {
+        0 | 1 => RESTART_AFTER,
+        more => (CRASH_LOOP_AFTER * (1 << (more - 2).min(5))).min(CRASH_LOOP_AFTER_MAX),
     }
 }
 

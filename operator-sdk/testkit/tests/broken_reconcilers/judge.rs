@@ -1,11 +1,16 @@
 //! What is expected of an exploration: that it finds the cause, or nothing.
 
+use std::time::Duration;
+
 use operator_testkit::{
     explore::Faults,
     request::User,
-    simulation::{Environment, Simulation},
+    simulation::{Environment, Limits, Simulation},
     yaml,
 };
+
+/// Longer than any controller here lets something lie.
+const SHORT: Duration = Duration::from_secs(1200);
 
 /// Which of two controllers: they differ in one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +28,8 @@ where
 }
 
 pub(crate) fn empty_world() -> Simulation {
-    Simulation::new().installed(yaml!("tests/broken_reconcilers/database.yaml"))
+    let limits = Limits { settles_within: SHORT, stays_quiet_for: SHORT, ..Limits::default() };
+    Simulation::new().limits(limits).installed(yaml!("tests/broken_reconcilers/database.yaml"))
 }
 
 /// Passes if the default exploration finds that a promise does not hold, says all of this of it, and names the fault, as
