@@ -24,7 +24,12 @@ mod wire;
 mod workload;
 mod world;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 
@@ -51,7 +56,12 @@ pub struct Simulation {
     workload: Vec<Step>,
     judges: Vec<NewJudge>,
     limits: Limits,
+    /// What users were given, to be compared with what they need.
+    declared: BTreeMap<String, BTreeSet<Right>>,
 }
+
+/// Verb, group and resource.
+pub(crate) type Right = (String, String, String);
 
 type NewJudge = Arc<dyn Fn() -> Box<dyn Judge> + Send + Sync>;
 
@@ -95,6 +105,7 @@ impl Simulation {
             workload: Vec::new(),
             judges: Vec::new(),
             limits: Limits::default(),
+            declared: BTreeMap::new(),
         }
     }
 
@@ -172,6 +183,19 @@ impl Simulation {
 
     pub(crate) fn run_once(&self, seed: u64, plan: &Plan, reference: Option<&Reference>) -> Record {
         run::run(self, seed, plan, reference)
+    }
+
+    fn actors(&self) -> impl Iterator<Item = &str> {
+        self.processes.iter().filter(|process| process.is_actor).map(|process| &*process.name)
+    }
+
+    /// Rights that users were given and did not use in any of these runs.
+    pub(crate) fn unused_rights(&self, used: &BTreeMap<String, BTreeSet<Right>>) -> BTreeSet<Right> {
+        let unused = self.declared.iter().map(|(user, declared)| match used.get(user) {
+            Some(used) => declared - used,
+            None => declared.clone(),
+        });
+        unused.flatten().collect()
     }
 
     /// The processes that are on trial, actors aside.

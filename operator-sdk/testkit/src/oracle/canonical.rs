@@ -24,6 +24,9 @@ pub(crate) struct Canonical {
 /// Fields that are not compared, as `kind/namespace/name: /path`.
 pub(crate) type Mask = BTreeSet<String>;
 
+/// Is told of each difference: the object, the path in it, what was found there and what was expected.
+type Differ<'a> = dyn FnMut(&str, &str, Option<&Value>, Option<&Value>) + 'a;
+
 impl Canonical {
     /// What has been written after revision `since`.
     pub(crate) fn of(state: &State, since: u64) -> Self {
@@ -73,7 +76,7 @@ impl Canonical {
         mask
     }
 
-    fn compare(&self, expected: &Self, differ: &mut dyn FnMut(&str, &str, Option<&Value>, Option<&Value>)) {
+    fn compare(&self, expected: &Self, differ: &mut Differ<'_>) {
         let places: BTreeSet<&String> = self.objects.keys().chain(expected.objects.keys()).collect();
         let none = Vec::new();
         for place in places {
@@ -86,13 +89,7 @@ impl Canonical {
     }
 }
 
-fn compare(
-    place: &str,
-    path: &str,
-    found: Option<&Value>,
-    wanted: Option<&Value>,
-    differ: &mut dyn FnMut(&str, &str, Option<&Value>, Option<&Value>),
-) {
+fn compare(place: &str, path: &str, found: Option<&Value>, wanted: Option<&Value>, differ: &mut Differ<'_>) {
     match (found, wanted) {
         (Some(Value::Object(found)), Some(Value::Object(wanted))) => {
             let names: BTreeSet<&String> = found.keys().chain(wanted.keys()).collect();

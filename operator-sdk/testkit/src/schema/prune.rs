@@ -111,7 +111,8 @@ pub fn check_lists(schema: &Schema, value: &Value, path: &str) -> Vec<Cause> {
     let mut causes = Vec::new();
     match (&schema.shape, value) {
         (Shape::Map(map), Value::Object(object)) => {
-            for (key, value) in object {
+            // Metadata is looked at elsewhere.
+            for (key, value) in object.iter().filter(|(key, _)| !(path.is_empty() && *key == "metadata")) {
                 if let Some(field) = map.fields.get(key).or(map.others.as_ref()) {
                     causes.extend(check_lists(field, value, &join(path, key)));
                 }
