@@ -107,7 +107,8 @@ pub(super) fn not_found() -> Reply {
 /// GA before beta before alpha before other names, and higher numbers first.
 fn rank(version: &str) -> (u8, u64, u64) {
     let numbers = |text: &str| text.parse::<u64>().unwrap_or(0);
-    let Some(body) = version.strip_prefix('v').filter(|body| body.starts_with(|first: char| first.is_ascii_digit())) else {
+    let Some(body) = version.strip_prefix('v').filter(|body| body.starts_with(|first: char| first.is_ascii_digit()))
+    else {
         return (0, 0, 0);
     };
     for (stability, word) in [(2, "beta"), (1, "alpha")] {
