@@ -80,6 +80,11 @@ pub trait Rules: Send + Sync {
 
     /// What is wrong with what is about to be written; empty: nothing.
     fn validate(&self, new: &Value, old: Option<&Value>, part: Part) -> Vec<Cause>;
+
+    /// What is told beside the answer of a write that passes.
+    fn warn(&self, _new: &Value, _old: Option<&Value>, _part: Part) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 impl Resource {

@@ -2,6 +2,7 @@
 //! own.
 
 mod access;
+mod admission;
 mod create;
 mod decode;
 mod definition;

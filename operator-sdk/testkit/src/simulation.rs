@@ -204,6 +204,10 @@ impl Simulation {
         (server.lock().unwrap_or_else(PoisonError::into_inner).fork(seed), refused.clone())
     }
 
+    fn actors(&self) -> impl Iterator<Item = &str> {
+        self.processes.iter().filter(|process| process.is_actor).map(|process| &*process.name)
+    }
+
     /// Rights that users were given and did not use in any of these runs.
     pub(crate) fn unused_rights(&self, used: &BTreeMap<String, BTreeSet<Right>>) -> BTreeSet<Right> {
         let unused = self.declared.iter().map(|(user, declared)| match used.get(user) {

@@ -86,6 +86,13 @@ fn an_applier_owns_what_it_applied_and_not_what_says_which_object_it_is() {
 }
 
 #[test]
+fn an_applier_owns_the_empty_map_and_the_null_that_it_applied_but_no_empty_list() {
+    let mut object = Object::new();
+    object.apply("one", json!({"spec": {"labels": {}, "replicas": null, "tags": []}}));
+    assert_eq!(object.owned("one"), json!({"f:spec": {"f:labels": {}, "f:replicas": {}}}));
+}
+
+#[test]
 fn another_value_for_what_another_owns_is_a_conflict_and_nothing_changes() {
     let mut object = Object::new();
     object.apply("one", json!({"spec": {"replicas": 1, "paused": true}}));
@@ -123,6 +130,25 @@ fn the_same_value_is_owned_together_and_the_second_owner_has_no_time() {
     object.apply("two", json!({"spec": {"replicas": 1}}));
     assert_eq!(object.owned("one"), object.owned("two"));
     assert!(object.entry("one")["time"].is_string() && object.entry("two")["time"].is_null());
+}
+
+#[test]
+fn the_time_of_an_applier_is_that_of_the_last_change_it_made() {
+    let mut object = Object::new();
+    object.apply("one", json!({"spec": {"replicas": 1}}));
+    object.apply("one", json!({"spec": {"replicas": 2}}));
+    object.apply("one", json!({"spec": {"replicas": 2}}));
+    assert_eq!(object.entry("one")["time"], "1970-01-01T00:02:00Z");
+}
+
+#[test]
+fn an_item_that_goes_takes_what_others_own_in_it() {
+    let mut object = Object::new();
+    object.apply("one", json!({"spec": {"paused": true, "parts": [{"name": "p"}, {"name": "q"}]}}));
+    object.update("two", json!({"spec": {"paused": true, "parts": [{"name": "p", "image": "i"}, {"name": "q"}]}}));
+    object.apply("one", json!({"spec": {"paused": true, "parts": [{"name": "q"}]}}));
+    assert_eq!(object.spec()["parts"], json!([{"name": "q"}]));
+    assert_eq!(object.entry("two"), Value::Null);
 }
 
 #[test]

@@ -24,6 +24,11 @@ impl Findings {
         self.0.push(Cause::new(CauseKind::Invalid, path, value.clone(), detail));
     }
 
+    pub(super) fn too_long(&mut self, path: impl Into<String>, limit: usize) {
+        let detail = format!("may not be more than {limit} bytes");
+        self.0.push(Cause { kind: CauseKind::TooLong, field: path.into(), value: None, detail });
+    }
+
     pub(super) fn duplicate(&mut self, path: impl Into<String>, value: &Value) {
         self.0.push(Cause::new(CauseKind::Duplicate, path, value.clone(), ""));
     }

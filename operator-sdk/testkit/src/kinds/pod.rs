@@ -20,6 +20,8 @@ mod container;
 mod quality;
 mod update;
 
+pub(super) use container::warnings as pod_warnings;
+
 /// The kinds of volumes, in the order in which the server looks for them; others come before.
 const SOURCES: [&str; 9] =
     ["emptyDir", "hostPath", "secret", "nfs", "persistentVolumeClaim", "downwardAPI", "configMap", "projected", "csi"];
@@ -64,6 +66,11 @@ impl Rules for Pod {
             (None, _) => check_spec(&new["spec"], "spec", &mut findings),
         }
         findings.0
+    }
+
+    fn warn(&self, new: &Value, old: Option<&Value>, part: Part) -> Vec<String> {
+        let is_new = part == Part::Main && old.is_none_or(|old| old["spec"] != new["spec"]);
+        if is_new { container::warnings(&new["spec"], "spec") } else { Vec::new() }
     }
 }
 
@@ -159,6 +166,9 @@ fn check_volumes(spec: &Value, path: &str, findings: &mut Findings) {
 fn check_affinity(affinity: &Value, path: &str, findings: &mut Findings) {
     let check_term = |term: &Value, path: String, findings: &mut Findings| {
         let key = term["topologyKey"].as_str().unwrap_or_default();
+        if key.is_empty() {
+            findings.required(format!("{path}.topologyKey"), "can not be empty");
+        }
         findings.problems(&format!("{path}.topologyKey"), key, crate::names::qualified_name_problems(key));
         findings.selector(&term["labelSelector"], &format!("{path}.labelSelector"));
     };

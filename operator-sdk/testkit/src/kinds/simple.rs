@@ -74,6 +74,11 @@ impl Rules for Simple {
         }
     }
 
+    fn warn(&self, new: &Value, old: Option<&Value>, _part: Part) -> Vec<String> {
+        let is_new = old.is_none_or(|old| old["data"] != new["data"]);
+        if self.kind == "Secret" && is_new { data::warnings(new) } else { Vec::new() }
+    }
+
     fn validate(&self, new: &Value, old: Option<&Value>, part: Part) -> Vec<Cause> {
         let mut findings = Findings::default();
         if part == Part::Status {

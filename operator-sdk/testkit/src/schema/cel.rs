@@ -15,7 +15,7 @@ use kube_cel::{
 use serde_json::{Value, json};
 
 use super::{
-    Scalar, Schema, Shape, correlate,
+    Asked, Scalar, Schema, Shape, correlate,
     decode::join,
     read::{is_true, text},
 };
@@ -93,6 +93,11 @@ impl Rule {
         self.program.as_ref().err().map(String::as_str)
     }
 
+    /// Whether it is about how a value changes.
+    pub fn compares_with_old(&self) -> bool {
+        self.compares_with_old
+    }
+
     /// What is said when the rule does not hold.
     fn words(&self, scope: &Context<'_>) -> String {
         if let Some(program) = &self.message_program
@@ -157,15 +162,24 @@ impl Node<'_> {
         }
     }
 
-    fn check(&self, causes: &mut Vec<Cause>) {
-        if self.schema.rules.is_empty() {
+    /// The rules that count: of a value that is as it was, only those of its change, or only the others.
+    fn asked(&self, which: Which) -> impl Iterator<Item = &Rule> {
+        let is_same = self.old == Some(self.value);
+        self.schema.rules.iter().map(AsRef::as_ref).filter(move |rule| match which {
+            Which::Binding => rule.compares_with_old || !is_same,
+            Which::LetPass => !rule.compares_with_old && is_same,
+        })
+    }
+
+    fn check(&self, which: Which, causes: &mut Vec<Cause>) {
+        if self.asked(which).next().is_none() {
             return;
         }
         BASE.with(|base| {
             let mut scope = base.new_inner_scope();
             scope.add_variable_from_value("self", to_cel(self.schema, self.value, self.is_root));
             let old = self.old.map(|old| to_cel(self.schema, old, self.is_root));
-            for rule in &self.schema.rules {
+            for rule in self.asked(which) {
                 if rule.compares_with_old && old.is_none() && !rule.is_old_optional {
                     continue;
                 }
@@ -176,8 +190,7 @@ impl Node<'_> {
                     (None, true) => scope.add_variable_from_value("oldSelf", optional(None)),
                     (None, false) => {}
                 }
-                let is_as_before = self.old == Some(self.value) && !rule.compares_with_old;
-                causes.extend(rule.check(self, &scope).filter(|_| !is_as_before));
+                causes.extend(rule.check(self, &scope));
             }
         });
     }
@@ -218,31 +231,50 @@ fn type_value(name: &str) -> CelValue {
 /// What is wrong with a value by the CEL rules of its schema.
 pub fn check_rules(schema: &Schema, value: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut causes = Vec::new();
-    check_node(&Node { schema, value, old, path: "", is_root: true }, &mut causes);
+    let root = Node { schema, value, old, path: "", is_root: true };
+    check_node(&root, Which::Binding, &mut causes);
     causes
 }
 
-fn check_node(node: &Node<'_>, causes: &mut Vec<Cause>) {
-    if node.value.is_null() {
+/// What is wrong with a value, and let pass because it is as it was.
+pub fn check_unchanged(schema: &Schema, value: &Value, old: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let root = Node { schema, value, old: Some(old), path: "", is_root: true };
+    check_node(&root, Which::LetPass, &mut causes);
+    causes
+}
+
+/// Which rules are asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Those that have to hold.
+    Binding,
+    /// Those that need not, for the value is as it was.
+    LetPass,
+}
+
+fn check_node(node: &Node<'_>, which: Which, causes: &mut Vec<Cause>) {
+    let is_settled = which == Which::Binding && node.schema.asked < Asked::Changes && node.old == Some(node.value);
+    if node.value.is_null() || is_settled {
         return;
     }
-    node.check(causes);
+    node.check(which, causes);
     match (&node.schema.shape, node.value) {
         (Shape::Map(map), Value::Object(object)) => {
             for (key, value) in object {
                 let known = map.fields.get(key);
-                let path = if known.is_some() { join(node.path, key) } else { format!("{}[{key}]", node.path) };
-                if let Some(schema) = known.or(map.others.as_ref()).filter(|schema| has_rules(schema)) {
+                if let Some(schema) = known.or(map.others.as_ref()).filter(|schema| schema.asked > Asked::Nothing) {
+                    let path = if known.is_some() { join(node.path, key) } else { format!("{}[{key}]", node.path) };
                     let old = node.old.and_then(|old| old.get(key)).filter(|old| !old.is_null());
-                    check_node(&Node { schema, value, old, path: &path, is_root: false }, causes);
+                    check_node(&Node { schema, value, old, path: &path, is_root: false }, which, causes);
                 }
             }
         }
-        (Shape::List(list), Value::Array(items)) if has_rules(&list.items) => {
+        (Shape::List(list), Value::Array(items)) if list.items.asked > Asked::Nothing => {
             for (index, value) in items.iter().enumerate() {
                 let old = node.old.and_then(|old| correlate(list, value, old));
                 let path = format!("{}[{index}]", node.path);
-                check_node(&Node { schema: &list.items, value, old, path: &path, is_root: false }, causes);
+                check_node(&Node { schema: &list.items, value, old, path: &path, is_root: false }, which, causes);
             }
         }
         _ => {}
@@ -251,12 +283,7 @@ fn check_node(node: &Node<'_>, causes: &mut Vec<Cause>) {
 
 /// Whether there is a rule anywhere.
 pub fn has_rules(schema: &Schema) -> bool {
-    !schema.rules.is_empty()
-        || match &schema.shape {
-            Shape::Map(map) => map.fields.values().chain(&map.others).any(|field| has_rules(field)),
-            Shape::List(list) => has_rules(&list.items),
-            Shape::Any | Shape::Scalar(_) => false,
-        }
+    schema.asked > Asked::Nothing
 }
 
 /// A value as rules see it: only what the schema names.
@@ -341,5 +368,91 @@ fn words_of(error: &ExecutionError) -> String {
         ExecutionError::RemainderByZero(_) => "modulus by zero".to_owned(),
         ExecutionError::NoSuchOverload => "no such overload".to_owned(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::read::read;
+
+    fn told(schema: &Value, value: &Value, old: Option<&Value>) -> Vec<String> {
+        check_rules(&read(schema), value, old).iter().map(Cause::to_string).collect()
+    }
+
+    fn number(rule: &Value) -> Value {
+        json!({"type": "object", "properties": {"n": {"type": "integer", "x-kubernetes-validations": [rule]}}})
+    }
+
+    #[test]
+    fn a_rule_that_does_not_hold_says_its_message_its_own_words_or_itself() {
+        let spoken = |rule: Value| told(&number(&rule), &json!({"n": -1}), None);
+        assert_eq!(spoken(json!({"rule": "self > 0", "message": "more"})), ["n: Invalid value: -1: more"]);
+        let own = json!({"rule": "self > 0", "messageExpression": "'not ' + string(self)", "message": "more"});
+        assert_eq!(spoken(own), ["n: Invalid value: -1: not -1"]);
+        assert_eq!(spoken(json!({"rule": "self > 0"})), ["n: Invalid value: -1: failed rule: self > 0"]);
+    }
+
+    #[test]
+    fn a_rule_names_the_field_and_the_reason_that_it_says() {
+        let rule =
+            json!({"rule": "self.a > 1", "message": "small", "fieldPath": ".a", "reason": "FieldValueForbidden"});
+        let schema = json!({
+            "type": "object", "properties": {"a": {"type": "integer"}}, "x-kubernetes-validations": [rule],
+        });
+        assert_eq!(told(&schema, &json!({"a": 1}), None), ["a: Forbidden: small"]);
+    }
+
+    #[test]
+    fn a_rule_of_a_change_is_asked_only_of_a_change() {
+        let schema = number(&json!({"rule": "self >= oldSelf", "message": "falls"}));
+        assert_eq!(told(&schema, &json!({"n": 1}), None), Vec::<String>::new());
+        assert_eq!(told(&schema, &json!({"n": 1}), Some(&json!({}))), Vec::<String>::new());
+        assert_eq!(told(&schema, &json!({"n": 1}), Some(&json!({"n": 2}))), ["n: Invalid value: 1: falls"]);
+    }
+
+    #[test]
+    fn a_rule_with_an_optional_old_value_is_asked_always() {
+        let rule = json!({
+            "rule": "oldSelf.hasValue() ? self >= oldSelf.value() : self == 0", "optionalOldSelf": true, "message": "m",
+        });
+        assert_eq!(told(&number(&rule), &json!({"n": 1}), None), ["n: Invalid value: 1: m"]);
+        assert_eq!(told(&number(&rule), &json!({"n": 1}), Some(&json!({"n": 2}))), ["n: Invalid value: 1: m"]);
+        assert_eq!(told(&number(&rule), &json!({"n": 2}), Some(&json!({"n": 1}))), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_as_it_was_is_let_pass_and_told_as_a_warning() {
+        let schema = number(&json!({"rule": "self > 0", "message": "more"}));
+        let (same, other) = (json!({"n": -1}), json!({"n": -2}));
+        assert_eq!(told(&schema, &same, Some(&same)), Vec::<String>::new());
+        assert_eq!(told(&schema, &same, Some(&other)), ["n: Invalid value: -1: more"]);
+        let let_pass = |old: &Value| check_unchanged(&read(&schema), &same, old).len();
+        assert_eq!((let_pass(&same), let_pass(&other)), (1, 0));
+    }
+
+    #[test]
+    fn the_old_item_of_a_list_by_keys_is_found_wherever_it_was() {
+        let item = json!({"type": "object", "properties": {
+            "name": {"type": "string"},
+            "n": {"type": "integer", "x-kubernetes-validations": [{"rule": "self >= oldSelf", "message": "falls"}]},
+        }});
+        let schema = json!({
+            "type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
+        });
+        let old = json!([{"name": "a", "n": 2}, {"name": "b", "n": 5}]);
+        let new = json!([{"name": "b", "n": 4}, {"name": "a", "n": 3}, {"name": "c", "n": 0}]);
+        assert_eq!(told(&schema, &new, Some(&old)), ["[0].n: Invalid value: 4: falls"]);
+    }
+
+    #[test]
+    fn a_field_whose_name_cel_can_not_say_is_asked_by_its_escaped_name() {
+        let rule = json!({"rule": "self.__namespace__ == 'a' && self.b__dash__c == 1", "message": "m"});
+        let schema = json!({
+            "type": "object", "x-kubernetes-validations": [rule],
+            "properties": {"namespace": {"type": "string"}, "b-c": {"type": "integer"}},
+        });
+        assert_eq!(told(&schema, &json!({"namespace": "a", "b-c": 1}), None), Vec::<String>::new());
+        assert_eq!(told(&schema, &json!({"namespace": "a", "b-c": 2}), None).len(), 1);
     }
 }

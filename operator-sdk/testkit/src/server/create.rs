@@ -47,6 +47,7 @@ impl Server {
         warnings.extend(metadata::finalizer_warnings(resource, &object, None));
         let given = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         self.admit_to_namespace(call, &given)?;
+        self.admit_pod(call, &mut object, &given)?;
         if resource.is_custom && is_terminating(self, &call.target.served.collection) {
             let why = "create not allowed while custom resource definition is terminating";
             return Err(Failure::forbidden(resource, &given, why));
@@ -62,6 +63,7 @@ impl Server {
             object["metadata"]["generation"] = 1.into();
         }
         resource.rules.prepare(&mut object, None, Part::Main);
+        warnings.extend(resource.rules.warn(&object, None, Part::Main));
         loop {
             if is_generated {
                 let base: String = prefix.chars().take(GENERATED_BASE).collect();

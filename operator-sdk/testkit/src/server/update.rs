@@ -66,6 +66,7 @@ impl Server {
         if !causes.is_empty() {
             return Err(Failure::invalid(resource, &call.target.name, &causes));
         }
+        warnings.extend(resource.rules.warn(&new, Some(live), part));
         let new = apply::keep_times(live, new);
         if is_last_finalizer_gone(&new, live) && !(is_namespace(resource) && has_finalizers(&new)) {
             // Watches are told the state before this last write.

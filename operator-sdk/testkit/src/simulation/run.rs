@@ -1,13 +1,13 @@
 //! One run, from an empty server to the end of the quiet hour.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
 use super::{
     Installed, Simulation, logs,
-    process::{Definition, Process},
+    process::Process,
     recorder::{Recorder, counts},
     workload::perform,
     world::World,
@@ -16,10 +16,15 @@ use crate::{
     fault::{Plan, injector::Injector},
     oracle::reference::Reference,
     record::{Record, Settled},
+    store::Commit,
 };
 
 /// More writes an hour that change nothing are a hot loop.
 const IDLE_WRITES_MAX: u64 = 60;
+/// And so are more reads: many kinds may be listed and watched anew every five minutes.
+const IDLE_READS_MAX: u64 = 1200;
+/// A shorter time shows no rate.
+const MINUTES_10: u64 = 600;
 /// More changes of a quiet time than this are not told one by one.
 const TOLD_MAX: usize = 5;
 
@@ -72,7 +77,7 @@ async fn drive(
     }
     let now = world.now();
     world.recorder().judge_settled(now);
-    stay_quiet(&world, simulation.limits.stays_quiet_for, &simulation.processes).await;
+    stay_quiet(&world, simulation).await;
     let now = world.now();
     let used = world.network().with(|server, _| server.used_permissions().clone());
     let mut recorder = world.recorder();
@@ -85,18 +90,24 @@ async fn settle(world: &World, simulation: &Simulation, step: usize, reference: 
     let limits = simulation.limits;
     let begun = world.now();
     let mut changed = world.changed();
+    // Between two steps people do not wait for a fault to be over.
+    let is_last = step + 1 == simulation.workload.len();
+    let busy_until = || if is_last { world.busy_until().max(begun) } else { begun };
     loop {
         let last = *changed.borrow_and_update();
-        let last = last.max(begun);
+        let last = last.max(begun).max(busy_until());
         let quiet = until(last + limits.settles_after, world.now());
         if timeout(quiet, changed.changed()).await.is_ok()
-            && world.now() < deadline(world, begun, limits.settles_within)
+            && world.now() < deadline(world, busy_until(), limits.settles_within)
         {
+            continue;
+        }
+        if world.now() < busy_until() {
             continue;
         }
         let differences = reference.map(|reference| reference.differences(step, world.recorder().state()));
         let differences = differences.unwrap_or_default();
-        let is_over = world.now() >= deadline(world, begun, limits.settles_within);
+        let is_over = world.now() >= deadline(world, busy_until(), limits.settles_within);
         if differences.is_empty() && !is_over {
             break;
         }
@@ -106,7 +117,7 @@ async fn settle(world: &World, simulation: &Simulation, step: usize, reference: 
             world.recorder().violate("O1 convergence", world.now(), message);
             break;
         }
-        let left = until(deadline(world, begun, limits.settles_within), world.now());
+        let left = until(deadline(world, busy_until(), limits.settles_within), world.now());
         let _ = timeout(left, changed.changed()).await;
     }
     let time = *changed.borrow();
@@ -122,24 +133,33 @@ fn deadline(world: &World, begun: Timestamp, within: Duration) -> Timestamp {
     struck.unwrap_or(begun).max(begun) + within
 }
 
-/// Lets time pass in which nothing may change, and hardly anything be tried.
-async fn stay_quiet(world: &World, span: Duration, processes: &[Definition]) {
+/// Lets time pass in which nothing may change, and hardly anything be tried, but by actors: a container that crashes again
+/// and again is no fault of who is on trial.
+async fn stay_quiet(world: &World, simulation: &Simulation) {
+    let span = simulation.limits.stays_quiet_for;
     let (begun, before) = (world.now(), world.recorder().record().commits.len());
     sleep(span).await;
     let mut recorder = world.recorder();
-    let hours = span.as_secs().div_ceil(3600);
-    for process in processes.iter().filter(|process| !process.is_actor) {
+    for process in simulation.processes.iter().filter(|process| !process.is_actor) {
         let requests = recorder.record().requests.iter().rev().take_while(|request| request.sent >= begun);
-        let writes = requests.filter(|request| request.process == process.name && request.counted.write.is_some());
-        let tried = writes.count();
-        if tried as u64 > IDLE_WRITES_MAX * hours {
-            let message = format!("{} sent {tried} writes in {hours} h in which there was nothing to do", process.name);
-            recorder.violate("O2 quiescence", begun, message);
+        let (mut reads, mut writes) = (0, 0);
+        for request in requests.filter(|request| request.process == process.name && request.counted.request.is_some()) {
+            *if request.counted.write.is_some() { &mut writes } else { &mut reads } += 1;
+        }
+        for (tried, what, max) in [(writes, "writes", IDLE_WRITES_MAX), (reads, "reads", IDLE_READS_MAX)] {
+            if tried > max * span.as_secs().max(MINUTES_10) / 3600 {
+                let span = jiff::SignedDuration::from_secs(span.as_secs().cast_signed());
+                let message =
+                    format!("{} sent {tried} {what} in {span:#} in which there was nothing to do", process.name);
+                recorder.violate("O2 quiescence", begun, message);
+            }
         }
     }
+    let actors: BTreeSet<&str> = simulation.actors().collect();
+    let is_actors = |commit: &Commit| recorder.sender(commit.request).is_some_and(|name| actors.contains(name));
     let late: Vec<String> = recorder.record().commits[before..]
         .iter()
-        .filter(|commit| counts(commit))
+        .filter(|commit| counts(commit) && !is_actors(commit))
         .map(|commit| format!("{:?} {} {}", commit.change, commit.collection.plural, commit.key))
         .collect();
     if !late.is_empty() {

@@ -121,6 +121,44 @@ fn check_host_ports(container: &Value, seen: &mut Vec<String>, path: &str, findi
     }
 }
 
+/// What is told of containers that pass.
+pub(in crate::kinds) fn warnings(spec: &Value, path: &str) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for key in ["containers", "initContainers"] {
+        for (index, container) in items(&spec[key]).enumerate() {
+            let path = format!("{path}.{key}[{index}]");
+            warn_of_ports(&container["ports"], &format!("{path}.ports"), &mut warnings);
+            warn_of_variables(&container["env"], &format!("{path}.env"), &mut warnings);
+        }
+    }
+    warnings
+}
+
+fn warn_of_ports(ports: &Value, path: &str, warnings: &mut Vec<String>) {
+    let mut seen: Vec<(&Value, &Value)> = Vec::new();
+    for (index, port) in items(ports).enumerate() {
+        let identity = (&port["containerPort"], &port["protocol"]);
+        if let Some(first) = seen.iter().position(|seen| *seen == identity) {
+            warnings.push(format!("{path}[{index}]: duplicate port definition with {path}[{first}]"));
+        }
+        seen.push(identity);
+    }
+}
+
+fn warn_of_variables(variables: &Value, path: &str, warnings: &mut Vec<String>) {
+    let mut seen: Vec<&Value> = Vec::new();
+    for (index, variable) in items(variables).enumerate() {
+        let name = &variable["name"];
+        if seen.contains(&name) {
+            let name = name.as_str().unwrap_or_default();
+            warnings.push(format!(
+                "{path}[{index}]: hides previous definition of {name:?}, which may be dropped when using apply"
+            ));
+        }
+        seen.push(name);
+    }
+}
+
 fn check_environment(variables: &Value, path: &str, findings: &mut Findings) {
     for (index, variable) in items(variables).enumerate() {
         let path = format!("{path}[{index}]");

@@ -4,6 +4,7 @@ use serde_json::{Map as JsonMap, Value, json};
 
 use super::super::findings::{Findings, fields};
 
+const MAX_SIZE: usize = 1 << 20;
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// What is given as text becomes data.
@@ -61,8 +62,33 @@ pub(super) fn check(kind: &str, new: &Value, old: Option<&Value>, findings: &mut
             }
         }
     }
+    let sizes =
+        ["data", "binaryData"].into_iter().flat_map(|bag| fields(&new[bag])).map(|(_, value)| size(kind, value));
+    if sizes.sum::<usize>() > MAX_SIZE {
+        // So Go writes a path of nothing.
+        let field = if kind == "Secret" { "data" } else { "[]" };
+        findings.too_long(field, MAX_SIZE);
+    }
     if kind == "Secret" {
         check_secret(new, findings);
+    }
+}
+
+/// How many bytes a value is; those of a Secret are in base64.
+fn size(kind: &str, value: &Value) -> usize {
+    let length = value.as_str().map_or(0, str::len);
+    if kind == "Secret" { length / 4 * 3 } else { length }
+}
+
+/// What is told of a Secret that passes: only whether a certificate looks like one.
+pub(super) fn warnings(secret: &Value) -> Vec<String> {
+    let is_certificate = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).contains("-----BEGIN ");
+    let certificate = secret["data"]["tls.crt"].as_str().map(decode_base64);
+    match certificate {
+        Some(bytes) if secret["type"] == "kubernetes.io/tls" && !is_certificate(bytes.clone()) => {
+            vec!["tls: failed to find any PEM data in certificate input".to_owned()]
+        }
+        _ => Vec::new(),
     }
 }
 
