@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         std::fs::remove_file(&log)?;
     }
     let (what, filter) = match arguments.record {
-        true => ("record what the real server answers", "the_real_server"),
+        true => ("record what the real server answers", "answers_as_recorded"),
         false => ("compare the simulated server with the real one", ""),
     };
     let step = progress::step(format!("{what}; log: {}", log.display()));

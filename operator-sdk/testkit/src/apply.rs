@@ -23,6 +23,7 @@ mod compare;
 mod conflict;
 mod field_set;
 mod ignored;
+mod last_applied;
 mod manager;
 mod merge;
 mod owned;
@@ -101,6 +102,7 @@ pub fn apply(
     }
     let found = compare(&old, &merged, ty).without(&ignored);
     let conflicts = conflicts(&managers, &found.changed());
+    let conflicts = last_applied::resolve(conflicts, writer.manager, &old, resource);
     if !force && !conflicts.0.is_empty() {
         return Err(Refusal::Conflicts(conflicts));
     }
@@ -114,6 +116,7 @@ pub fn apply(
     if !mine.fields.is_empty() {
         managers.0.insert(me, mine);
     }
+    last_applied::note(&mut merged, intent, writer.manager);
     Ok(with_managed_fields(merged, &managers))
 }
 

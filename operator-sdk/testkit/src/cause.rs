@@ -1,5 +1,7 @@
 //! What is wrong with one field of an object, in the words of Kubernetes.
 
+use std::fmt;
+
 use serde_json::Value;
 
 /// One thing that is wrong with one field.
@@ -44,6 +46,32 @@ impl Cause {
     /// What is there may not be.
     pub fn forbidden(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { kind: CauseKind::Forbidden, field: field.into(), value: None, detail: detail.into() }
+    }
+}
+
+impl Cause {
+    /// What is wrong, without the field.
+    pub fn message(&self) -> String {
+        let name = match self.kind {
+            CauseKind::Required => "Required value",
+            CauseKind::Invalid | CauseKind::TypeInvalid => "Invalid value",
+            CauseKind::NotSupported => "Unsupported value",
+            CauseKind::Forbidden => "Forbidden",
+            CauseKind::Duplicate => "Duplicate value",
+            CauseKind::NotFound => "Not found",
+            CauseKind::TooLong => "Too long",
+            CauseKind::TooMany => "Too many",
+        };
+        let is_hidden = matches!(self.kind, CauseKind::Required | CauseKind::Forbidden | CauseKind::TooLong);
+        let value = self.value.as_ref().filter(|_| !is_hidden).map_or_else(String::new, |value| format!(": {value}"));
+        let detail = if self.detail.is_empty() { String::new() } else { format!(": {}", self.detail) };
+        format!("{name}{value}{detail}")
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.field, self.message())
     }
 }
 

@@ -2,7 +2,10 @@
 //!
 //! Not done: conversion between versions beyond the change of `apiVersion`, estimates of the cost of rules.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
 
 use serde_json::Value;
 
@@ -14,7 +17,15 @@ use crate::{
 mod custom;
 
 /// The kinds that a CustomResourceDefinition defines, one a served version, in the order in which it names them.
+///
+/// Read once a process: to compile patterns and rules takes longer than a whole simulation should.
 pub fn resources(definition: &Value) -> Vec<Resource> {
+    static READ: LazyLock<Mutex<BTreeMap<String, Vec<Resource>>>> = LazyLock::new(Mutex::default);
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    read.entry(definition["spec"].to_string()).or_insert_with(|| read_resources(definition)).clone()
+}
+
+fn read_resources(definition: &Value) -> Vec<Resource> {
     let versions = definition["spec"]["versions"].as_array();
     let served = versions.into_iter().flatten().filter(|version| version["served"].as_bool().unwrap_or_default());
     served.map(|version| resource(definition, version)).collect()
@@ -50,15 +61,21 @@ fn resource(definition: &Value, version: &Value) -> Resource {
 
 /// Version, kind and metadata are what they are of every kind; a definition can only limit names.
 fn with_metadata(mut schema: Schema) -> Schema {
-    if let Shape::Map(map) = &mut schema.shape {
-        let given = map.fields.get("metadata").and_then(|metadata| metadata.validation.clone());
-        let metadata = Schema::clone(&openapi::schema("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
-        map.fields.insert("metadata".to_owned(), Arc::new(Schema { validation: given, ..metadata }));
-        for field in ["apiVersion", "kind"] {
-            let text = Schema { shape: Shape::Scalar(Scalar::String), ..Schema::default() };
-            map.fields.entry(field.to_owned()).or_insert_with(|| Arc::new(text));
+    let Shape::Map(map) = &mut schema.shape else { return schema };
+    let text = Arc::new(Schema { shape: Shape::Scalar(Scalar::String), ..Schema::default() });
+    for name in ["apiVersion", "kind"] {
+        map.fields.insert(name.to_owned(), text.clone());
+    }
+    let given = map.fields.get("metadata").cloned().unwrap_or_default();
+    let mut metadata = Schema::clone(&openapi::schema("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
+    if let (Shape::Map(given), Shape::Map(metadata)) = (&given.shape, &mut metadata.shape) {
+        for name in ["name", "generateName"] {
+            if let Some(limits) = given.fields.get(name) {
+                metadata.fields.insert(name.to_owned(), limits.clone());
+            }
         }
     }
+    map.fields.insert("metadata".to_owned(), Arc::new(metadata));
     schema
 }
 

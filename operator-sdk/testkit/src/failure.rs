@@ -2,10 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{
-    cause::{Cause, CauseKind},
-    resource::Resource,
-};
+use crate::{cause::Cause, resource::Resource};
 
 /// A request that failed.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,7 +115,9 @@ impl Failure {
 
     /// 422 of an object of a kind.
     pub fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
-        Self::invalid_kind(&resource.group, &resource.kind, name, causes)
+        // Events of both groups are judged as those of the core group.
+        let group = if resource.group == "events.k8s.io" { "" } else { &resource.group };
+        Self::invalid_kind(group, &resource.kind, name, causes)
     }
 
     /// 422 of something that may not be an object, such as options.
@@ -126,7 +125,7 @@ impl Failure {
         let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
         let mut messages: Vec<String> = Vec::new();
         for cause in causes {
-            let message = format!("{}: {}", field(cause), body(cause));
+            let message = format!("{}: {}", field(cause), cause.message());
             if !messages.contains(&message) {
                 messages.push(message);
             }
@@ -243,7 +242,7 @@ impl StatusCause {
 
 impl From<&Cause> for StatusCause {
     fn from(cause: &Cause) -> Self {
-        Self { reason: cause.kind.reason().to_owned(), message: body(cause), field: field(cause).to_owned() }
+        Self { reason: cause.kind.reason().to_owned(), message: cause.message(), field: field(cause).to_owned() }
     }
 }
 
@@ -255,22 +254,4 @@ pub fn qualified(resource: &Resource) -> String {
 /// The path of a field; of the object as a whole what Go prints for no path.
 fn field(cause: &Cause) -> &str {
     if cause.field.is_empty() { "<nil>" } else { &cause.field }
-}
-
-fn body(cause: &Cause) -> String {
-    let name = match cause.kind {
-        CauseKind::Required => "Required value",
-        CauseKind::Invalid | CauseKind::TypeInvalid => "Invalid value",
-        CauseKind::NotSupported => "Unsupported value",
-        CauseKind::Forbidden => "Forbidden",
-        CauseKind::Duplicate => "Duplicate value",
-        CauseKind::NotFound => "Not found",
-        CauseKind::TooLong => "Too long",
-        CauseKind::TooMany => "Too many",
-    };
-    let is_value_hidden = matches!(cause.kind, CauseKind::Required | CauseKind::Forbidden | CauseKind::TooLong);
-    let value =
-        cause.value.as_ref().filter(|_| !is_value_hidden).map_or_else(String::new, |value| format!(": {value}"));
-    let detail = if cause.detail.is_empty() { String::new() } else { format!(": {}", cause.detail) };
-    format!("{name}{value}{detail}")
 }

@@ -16,7 +16,7 @@ const ANNOTATIONS_LIMIT: usize = 256 * 1024;
 fn name_problems(resource: &Resource, name: &str) -> Vec<String> {
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "namespaces") => names::label_problems(name),
-        ("", "services") => names::letter_label_problems(name),
+        ("", "services") => names::label_problems(name),
         ("rbac.authorization.k8s.io", _) => names::path_problems(name),
         _ => names::subdomain_problems(name),
     }
@@ -45,7 +45,36 @@ pub(crate) fn causes(resource: &Resource, object: &Value) -> Vec<Cause> {
     }
     causes.extend(map_causes(object));
     finalizer_causes(metadata, &mut causes);
+    if !resource.is_custom && !resource.group.starts_with("api") {
+        for (index, finalizer) in finalizers(object).enumerate().filter(|(_, finalizer)| is_bare(finalizer)) {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            let path = format!("metadata.finalizers[{index}]");
+            causes.push(Cause::new(CauseKind::Invalid, path, finalizer.into(), detail));
+        }
+    }
     causes
+}
+
+/// What is said of new finalizers of custom objects that others may use as well.
+pub(crate) fn finalizer_warnings(resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<String> {
+    if !resource.is_custom {
+        return Vec::new();
+    }
+    let had: BTreeSet<&str> = old.into_iter().flat_map(finalizers).collect();
+    finalizers(new)
+        .filter(|finalizer| is_bare(finalizer) && !had.contains(finalizer))
+        .map(|finalizer| {
+            format!(
+                "metadata.finalizers: {finalizer:?}: prefer a domain-qualified finalizer name to avoid accidental conflicts \
+                 with other finalizer writers"
+            )
+        })
+        .collect()
+}
+
+/// Whether a finalizer has no domain and is none of Kubernetes' own.
+fn is_bare(finalizer: &str) -> bool {
+    !finalizer.contains('/') && !matches!(finalizer, "kubernetes" | "orphan" | "foregroundDeletion")
 }
 
 /// What is wrong with the labels, annotations and owners of an object.
@@ -175,6 +204,11 @@ fn owner_causes(owners: &Value, causes: &mut Vec<Cause>) {
                 let path = format!("metadata.ownerReferences[{index}].{field}");
                 causes.push(Cause::required(path, "must not be empty"));
             }
+        }
+        if let Some(version) = owner["apiVersion"].as_str().filter(|version| version.matches('/').count() > 1) {
+            let path = format!("metadata.ownerReferences[{index}].apiVersion");
+            let detail = "must be <group>/<version> or <version>";
+            causes.push(Cause::new(CauseKind::Invalid, path, version.into(), detail));
         }
         if owner["apiVersion"] == "v1" && owner["kind"] == "Event" {
             let detail = "/v1, Kind=Event is disallowed from being an owner";

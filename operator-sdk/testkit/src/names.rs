@@ -36,20 +36,6 @@ pub fn label_problems(name: &str) -> Vec<String> {
     problems
 }
 
-/// What is wrong with a DNS label that begins with a letter.
-pub fn letter_label_problems(name: &str) -> Vec<String> {
-    let mut problems = too_long(name, 63, "characters");
-    if !(is_label(name) && name.starts_with(|first: char| first.is_ascii_lowercase())) {
-        problems.push(
-            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic \
-             character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation \
-             is '[a-z]([-a-z0-9]*[a-z0-9])?')"
-                .to_owned(),
-        );
-    }
-    problems
-}
-
 /// What is wrong with a name that only has to fit into a path.
 pub fn path_problems(name: &str) -> Vec<String> {
     if matches!(name, "." | "..") {
@@ -145,7 +131,6 @@ mod tests {
             assert!(!subdomain_problems(bad).is_empty(), "{bad}");
         }
         assert_eq!(label_problems("a.b"), ["must not contain dots"]);
-        assert!(letter_label_problems("1a").len() == 1 && letter_label_problems("a1").is_empty());
         assert!(qualified_name_problems("example.com/My_name.1").is_empty());
         for bad in ["", "a/b/c", "/a", "a/", "Bad Host/a", "-a", &"a".repeat(64)] {
             assert!(!qualified_name_problems(bad).is_empty(), "{bad}");

@@ -34,6 +34,14 @@ pub enum PatchError {
     /// 422 `Invalid`, with empty details.
     #[error("the server rejected our request due to an error in our request")]
     Unprocessable,
+    /// 422 `Invalid`, of the field `patch`.
+    #[error("{problem}")]
+    Mistyped {
+        /// The patch as the real server prints it.
+        patch: String,
+        /// What is wrong with the outcome.
+        problem: String,
+    },
     /// 500 without a reason.
     #[error("{0}")]
     Unfit(String),
@@ -55,7 +63,7 @@ pub fn apply(live: &Value, kind: PatchKind, body: &[u8], schema: &Schema) -> Res
         PatchKind::Strategic => match body {
             Value::Object(patch) => {
                 let live = live.as_object().cloned().unwrap_or_else(Map::new);
-                strategic::apply(live, patch, schema).map(Value::Object)
+                strategic::apply(live, patch, schema)
             }
             Value::Null => Ok(live.clone()),
             other => Err(PatchError::BadRequest(not_an_object(&other))),

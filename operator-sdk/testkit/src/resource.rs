@@ -80,6 +80,11 @@ pub trait Rules: Send + Sync {
 
     /// What is wrong with what is about to be written; empty: nothing.
     fn validate(&self, new: &Value, old: Option<&Value>, part: Part) -> Vec<Cause>;
+
+    /// What is told beside the answer of a write that passes.
+    fn warn(&self, _new: &Value, _old: Option<&Value>, _part: Part) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 impl Resource {
@@ -93,7 +98,7 @@ impl Resource {
         shorten_numbers(object);
         let mut unknown = decode_metadata(object)?;
         unknown.extend(prune(&self.schema, object, true));
-        decode_embedded(&self.schema, object, "")?;
+        unknown.extend(decode_embedded(&self.schema, object, "")?);
         Ok(unknown)
     }
 

@@ -40,6 +40,20 @@ pub struct Schema {
     pub validation: Option<Arc<Validation>>,
     /// `x-kubernetes-validations`.
     pub rules: Vec<Arc<Rule>>,
+    /// Whether there are rules here or within.
+    pub asked: Asked,
+}
+
+/// Which rules there are, here or within.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asked {
+    /// None.
+    #[default]
+    Nothing,
+    /// Rules of a value.
+    Values,
+    /// Among them rules of how a value changes.
+    Changes,
 }
 
 /// What the server writes for a zero value: `0`, `""`, `false`, `[]`, `{}` or nothing at all.

@@ -2,6 +2,7 @@
 //! own.
 
 mod access;
+mod admission;
 mod create;
 mod decode;
 mod definition;
@@ -18,6 +19,9 @@ mod scale;
 mod update;
 mod validate;
 mod watching;
+
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -226,10 +230,14 @@ impl Server {
             Route::Object(target) => {
                 let call = Call { now, request, target: &target };
                 self.authorize(call)?;
+                check_accept(request, &call.target.served.resource)?;
                 self.dispatch(call)
             }
-            Route::Other => self.answer_other(request).map(Answer::from),
-            Route::Unknown => Ok(discovery::not_found().into()),
+            Route::Other => self.answer_other(now, request).map(Answer::from),
+            Route::Unknown { access, is_built_in } => {
+                self.check(&request.user, access)?;
+                if is_built_in { Err(Failure::no_such_path()) } else { Ok(discovery::not_found().into()) }
+            }
         }
     }
 
@@ -288,6 +296,7 @@ impl Server {
 
     fn commit(&mut self, call: Call<'_>, key: Key, change: Change, object: Value) -> Arc<Commit> {
         let collection = call.target.served.collection.clone();
+        let object = self.kinds.store_form(&call.target.served, object);
         self.commit_to(Write { time: call.now, collection, key, change, object, request: call.request.id })
     }
 
@@ -331,4 +340,21 @@ fn no_subresource(target: &Target) -> Failure {
         true => Failure::not_found(&target.served.resource, &target.name),
         false => Failure::no_such_path(),
     }
+}
+
+/// Whether the client takes what the server speaks; protobuf is asked for only beside JSON.
+fn check_accept(request: &Request, resource: &Resource) -> Result<(), Failure> {
+    let known = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf", "application/*", "*/*"];
+    let is_known = |wanted: &str| known.contains(&wanted.split(';').next().unwrap_or_default().trim());
+    if request.accept.is_empty() || request.accept.split(',').any(is_known) {
+        return Ok(());
+    }
+    let types = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+    Err(if resource.is_custom {
+        Failure::new(406, "NotAcceptable", format!("only the following media types are accepted: {types}"))
+    } else {
+        let streams = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+        let message = format!("406: Not Acceptable\n\nAvailable representations: {types}, {streams}");
+        Failure::new(406, "NotAcceptable", message).with_empty_details()
+    })
 }

@@ -174,6 +174,10 @@ impl Simulation {
         run::run(self, seed, plan, reference)
     }
 
+    fn actors(&self) -> impl Iterator<Item = &str> {
+        self.processes.iter().filter(|process| process.is_actor).map(|process| &*process.name)
+    }
+
     /// The processes that are on trial, actors aside.
     pub(crate) fn process_names(&self) -> impl Iterator<Item = &str> {
         self.processes.iter().filter(|process| !process.is_actor).map(|process| &*process.name)

@@ -114,6 +114,7 @@ impl FieldSet {
     }
 
     /// Only the paths below which there is no other.
+    #[cfg(test)]
     #[must_use]
     pub(super) fn leaves(&self) -> Self {
         let mut leaves = Self::default();

@@ -44,19 +44,6 @@ pub(super) fn resource() -> Resource {
 fn thing() -> Arc<Schema> {
     let text = || scalar(Scalar::String);
     let texts = || map(&[], Some(text()));
-    let metadata = map(
-        &[
-            ("name", text()),
-            ("namespace", text()),
-            ("uid", text()),
-            ("labels", texts()),
-            ("annotations", texts()),
-            ("finalizers", list(text(), ListType::Set)),
-            ("ownerReferences", list(map(&[("uid", text()), ("name", text())], None), keyed(&["uid"]))),
-            ("managedFields", list(anything(), ListType::Atomic)),
-        ],
-        None,
-    );
     let tcp = Arc::new(Schema { default: Some(json!("TCP")), ..(*text()).clone() });
     let port = map(&[("port", scalar(Scalar::Integer)), ("protocol", tcp), ("name", text())], None);
     let part = map(
@@ -82,8 +69,7 @@ fn thing() -> Arc<Schema> {
         None,
     );
     let status = map(&[("replicas", scalar(Scalar::Integer))], None);
-    let fields = [("apiVersion", text()), ("kind", text()), ("metadata", metadata), ("spec", spec), ("status", status)];
-    map(&fields, None)
+    map(&[("spec", spec), ("status", status)], None)
 }
 
 fn anything() -> Arc<Schema> {

@@ -86,6 +86,13 @@ fn an_applier_owns_what_it_applied_and_not_what_says_which_object_it_is() {
 }
 
 #[test]
+fn an_applier_owns_the_empty_map_and_the_null_that_it_applied_but_no_empty_list() {
+    let mut object = Object::new();
+    object.apply("one", json!({"spec": {"labels": {}, "replicas": null, "tags": []}}));
+    assert_eq!(object.owned("one"), json!({"f:spec": {"f:labels": {}, "f:replicas": {}}}));
+}
+
+#[test]
 fn another_value_for_what_another_owns_is_a_conflict_and_nothing_changes() {
     let mut object = Object::new();
     object.apply("one", json!({"spec": {"replicas": 1, "paused": true}}));
@@ -126,12 +133,48 @@ fn the_same_value_is_owned_together_and_the_second_owner_has_no_time() {
 }
 
 #[test]
+fn the_time_of_an_applier_is_that_of_the_last_change_it_made() {
+    let mut object = Object::new();
+    object.apply("one", json!({"spec": {"replicas": 1}}));
+    object.apply("one", json!({"spec": {"replicas": 2}}));
+    object.apply("one", json!({"spec": {"replicas": 2}}));
+    assert_eq!(object.entry("one")["time"], "1970-01-01T00:02:00Z");
+}
+
+#[test]
+fn an_item_that_goes_takes_what_others_own_in_it() {
+    let mut object = Object::new();
+    object.apply("one", json!({"spec": {"paused": true, "parts": [{"name": "p"}, {"name": "q"}]}}));
+    object.update("two", json!({"spec": {"paused": true, "parts": [{"name": "p", "image": "i"}, {"name": "q"}]}}));
+    object.apply("one", json!({"spec": {"paused": true, "parts": [{"name": "q"}]}}));
+    assert_eq!(object.spec()["parts"], json!([{"name": "q"}]));
+    assert_eq!(object.entry("two"), Value::Null);
+}
+
+#[test]
 fn force_takes_a_field_from_whoever_owns_it() {
     let mut object = Object::new();
     object.apply("one", json!({"spec": {"replicas": 1, "paused": true}}));
     object.try_apply("two", json!({"spec": {"replicas": 2}}), true).unwrap();
     assert_eq!(object.spec(), &json!({"replicas": 2, "paused": true}));
     assert_eq!(object.owned("one"), json!({"f:spec": {"f:paused": {}}}));
+}
+
+#[test]
+fn kubectl_takes_over_what_it_noted_and_notes_what_it_applies() {
+    let noted = r#"{"apiVersion":"example.com/v1","kind":"Thing","metadata":{"name":"a"},"spec":{"replicas":1}}"#;
+    let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": noted});
+    let mut object = Object::new();
+    object.update(
+        "kubectl-client-side-apply",
+        json!({"metadata": {"annotations": annotations}, "spec": {"replicas": 1}}),
+    );
+    assert_eq!(object.conflicts("other", json!({"spec": {"replicas": 2}})).len(), 1);
+    object.apply("kubectl", json!({"spec": {"replicas": 2}}));
+    assert_eq!(object.spec(), &json!({"replicas": 2}));
+    let annotations = object.live.as_ref().unwrap()["metadata"]["annotations"].clone();
+    let wanted = noted.replace("1}}", "2}}") + "\n";
+    assert_eq!(annotations, json!({"kubectl.kubernetes.io/last-applied-configuration": wanted}));
 }
 
 #[test]

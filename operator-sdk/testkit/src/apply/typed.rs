@@ -1,20 +1,25 @@
 //! How server-side apply sees a value by its schema: as something that is set as a whole, or as parts that have owners of
 //! their own.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
 use super::path::{Atom, Element};
-use crate::schema::{List, ListType, Map, Scalar, Schema, Shape};
+use crate::schema::{List, ListType, Map, Scalar, Schema, Shape, openapi};
 
 static ANYTHING: LazyLock<Schema> = LazyLock::new(Schema::default);
+static TEXT: LazyLock<Schema> = LazyLock::new(|| Schema { shape: Shape::Scalar(Scalar::String), ..Schema::default() });
+static METADATA: LazyLock<Arc<Schema>> =
+    LazyLock::new(|| openapi::schema("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
 
 /// A schema at its place: below one that keeps unknown fields, all do.
 #[derive(Clone, Copy)]
 pub(super) struct Type<'a> {
     schema: &'a Schema,
     keeps_unknown_fields: bool,
+    /// Whether it has `apiVersion`, `kind` and `metadata`, whatever the schema says of them.
+    is_object: bool,
 }
 
 /// What a value is taken for. `None` in it: nothing is known of it.
@@ -27,7 +32,7 @@ pub(super) enum Form<'a> {
 
 impl<'a> Type<'a> {
     pub(super) fn of(schema: &'a Schema) -> Self {
-        Self { schema, keeps_unknown_fields: schema.keeps_unknown_fields }
+        Self { schema, keeps_unknown_fields: schema.keeps_unknown_fields, is_object: true }
     }
 
     /// Of an unknown value, whatever it is: objects field by field, arrays as a whole.
@@ -44,18 +49,20 @@ impl<'a> Type<'a> {
 
     /// Whether it is one of the fields that the schema names.
     pub(super) fn declares(self, name: &str) -> bool {
-        matches!(&self.schema.shape, Shape::Map(map) if map.fields.contains_key(name))
+        self.object_field(name).is_some()
+            || matches!(&self.schema.shape, Shape::Map(map) if map.fields.contains_key(name))
     }
 
     /// Of a field; `None`: there is no such field.
     pub(super) fn field(self, name: &str) -> Option<Self> {
+        if let Some(schema) = self.object_field(name) {
+            return Some(self.below(schema));
+        }
         let Shape::Map(map) = &self.schema.shape else { return Some(self.below(&ANYTHING)) };
         let knows_nothing = map.fields.is_empty() && map.others.is_none();
         match map.fields.get(name).or(map.others.as_ref()) {
             Some(schema) => Some(self.below(schema)),
-            None if self.keeps_unknown_fields || self.schema.is_embedded_resource || knows_nothing => {
-                Some(self.below(&ANYTHING))
-            }
+            None if self.keeps_unknown_fields || knows_nothing => Some(self.below(&ANYTHING)),
             None => None,
         }
     }
@@ -88,7 +95,16 @@ impl<'a> Type<'a> {
     }
 
     fn below(self, schema: &'a Schema) -> Self {
-        Self { schema, keeps_unknown_fields: self.keeps_unknown_fields || schema.keeps_unknown_fields }
+        let keeps_unknown_fields = self.keeps_unknown_fields || schema.keeps_unknown_fields;
+        Self { schema, keeps_unknown_fields, is_object: schema.is_embedded_resource }
+    }
+
+    fn object_field(self, name: &str) -> Option<&'static Schema> {
+        match name {
+            "apiVersion" | "kind" if self.is_object => Some(&TEXT),
+            "metadata" if self.is_object => Some(&METADATA),
+            _ => None,
+        }
     }
 }
 

@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use crate::{
     cause::{Cause, CauseKind},
+    go_text,
     resource::{Part, Rules, ScalePaths},
     schema::{
         Schema, Shape,
-        cel::{check_rules, has_rules},
+        cel::{check_rules, check_unchanged, has_rules},
         check::check,
         prune::{apply_defaults, check_embedded, check_lists},
     },
@@ -47,22 +48,18 @@ impl Custom {
         }
         causes
     }
+}
 
+impl Custom {
     fn check_scale(&self, new: &Value, part: Part) -> Vec<Cause> {
         let Some(scale) = &self.scale else { return Vec::new() };
-        let mut causes = Vec::new();
-        if part == Part::Main {
-            causes.extend(check_replicas(new, &scale.replicas));
-        }
-        causes.extend(check_replicas(new, &scale.status_replicas));
-        if let Some(path) = &scale.selector
-            && let Some(value) = find(new, path).filter(|value| !value.is_string())
-        {
-            let detail =
-                format!("{path} accessor error: {} is of the type {}, expected string", plain(value), go_type(value));
-            causes.push(Cause::new(CauseKind::Invalid, path, Value::from(""), detail));
-        }
-        causes
+        let of_spec = (part == Part::Main).then(|| check_replicas(new, &scale.replicas)).flatten();
+        let of_status = check_replicas(new, &scale.status_replicas);
+        let of_selector = scale.selector.as_ref().and_then(|path| {
+            let value = find(new, path).filter(|value| !value.is_string())?;
+            Some(Cause::new(CauseKind::Invalid, path, Value::from(""), unreadable(path, value, "string")))
+        });
+        of_spec.into_iter().chain(of_status).chain(of_selector).collect()
     }
 }
 
@@ -84,8 +81,9 @@ impl Rules for Custom {
         let mut causes = self.check_shape(new, old, part);
         causes.extend(self.check_scale(new, part));
         // What was not unique before may stay so.
-        if old.is_none_or(|old| check_lists(&self.schema, old, "").is_empty()) {
-            causes.extend(check_lists(&self.schema, new, ""));
+        let doubles = check_lists(&self.schema, new, "");
+        if !doubles.is_empty() && old.is_none_or(|old| check_lists(&self.schema, old, "").is_empty()) {
+            causes.extend(doubles);
         }
         match (self.has_rules, causes.iter().any(blocks_rules)) {
             (false, _) => {}
@@ -93,6 +91,11 @@ impl Rules for Custom {
             (true, true) => causes.push(Cause::new(CauseKind::Invalid, "", Value::Null, UNCHECKED)),
         }
         causes
+    }
+
+    fn warn(&self, new: &Value, old: Option<&Value>, _part: Part) -> Vec<String> {
+        let Some(old) = old.filter(|_| self.has_rules) else { return Vec::new() };
+        check_unchanged(&self.schema, new, old).iter().map(Cause::to_string).collect()
     }
 }
 
@@ -105,10 +108,7 @@ fn blocks_rules(cause: &Cause) -> bool {
 fn check_replicas(object: &Value, path: &str) -> Option<Cause> {
     let value = find(object, path)?;
     let (number, detail) = match value.as_i64() {
-        None => {
-            let (value, given) = (plain(value), go_type(value));
-            (0, format!("{path} accessor error: {value} is of the type {given}, expected int64"))
-        }
+        None => (0, unreadable(path, value, "int64")),
         Some(number) if number < 0 => (number, "should be a non-negative integer".to_owned()),
         Some(number) if number > i64::from(i32::MAX) => {
             (number, format!("should be less than or equal to {}", i32::MAX))
@@ -118,14 +118,11 @@ fn check_replicas(object: &Value, path: &str) -> Option<Cause> {
     Some(Cause::new(CauseKind::Invalid, path, number.into(), detail))
 }
 
+fn unreadable(path: &str, value: &Value, expected: &str) -> String {
+    let (shown, given) = (go_text::plain(value), go_text::type_name(value));
+    format!("{path} accessor error: {shown} is of the type {given}, expected {expected}")
+}
+
 fn find<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
     path.trim_start_matches('.').split('.').try_fold(object, |value, key| value.get(key))
-}
-
-fn plain(value: &Value) -> String {
-    crate::go_text::plain(value)
-}
-
-fn go_type(value: &Value) -> &'static str {
-    crate::go_text::type_name(value)
 }

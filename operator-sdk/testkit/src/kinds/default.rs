@@ -32,13 +32,12 @@ pub(super) fn apply_defaults(schema: &Schema, value: &mut Value) {
 /// Sets what the schema itself says; a zero value there is none.
 fn set_declared(map: &Map, object: &mut Object) {
     for (key, field) in &map.fields {
-        if let Some(default) = &field.default
-            && !matches!(default, Value::Object(_) | Value::Bool(_))
-            && *default != json!("")
-            && *default != json!(0)
-        {
-            or_set(object, key, default.clone());
-        }
+        let default = match &field.default {
+            Some(Value::String(text)) if !text.is_empty() => text.as_str().into(),
+            Some(Value::Number(number)) if number.as_i64() != Some(0) => Value::from(number.clone()),
+            _ => continue,
+        };
+        or_set(object, key, default);
     }
 }
 
@@ -80,7 +79,10 @@ fn set_defaults(type_name: &str, full_name: &str, object: &mut Object) {
         "CSIDriverSpec" => driver(object),
         "LimitRangeItem" => limits(object),
         "Namespace" => namespace(object),
-        "Secret" => or_set(object, "type", "Opaque"),
+        "Secret" => {
+            super::simple::encode_texts(object);
+            or_set(object, "type", "Opaque");
+        }
         "Service" => super::service::set_defaults(object),
         "EndpointPort" if full_name.contains(".discovery.") => {
             or_set(object, "name", "");

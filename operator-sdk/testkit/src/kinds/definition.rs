@@ -6,7 +6,7 @@ use serde_json::{Map as JsonMap, Value, json};
 
 use super::{
     default::{or_set, set_within, text},
-    findings::{Findings, fields, items},
+    findings::{Findings, fields, go_value, items},
 };
 use crate::{
     cause::Cause,
@@ -104,15 +104,16 @@ fn stored_versions(definition: &Value) -> Vec<&Value> {
 }
 
 fn check_versions(definition: &Value, findings: &mut Findings) {
-    let versions = &definition["spec"]["versions"];
+    let shown: Vec<Value> = items(&definition["spec"]["versions"]).map(go_value).collect();
+    let (versions, shown) = (&definition["spec"]["versions"], &Value::from(shown));
     let stored = stored_versions(definition);
     if stored.len() != 1 {
-        findings.invalid("spec.versions", versions, "must have exactly one version marked as storage version");
+        findings.invalid("spec.versions", shown, "must have exactly one version marked as storage version");
     }
     let mut names: Vec<&Value> = items(versions).map(|version| &version["name"]).collect();
     names.sort_by_key(|name| name.as_str());
     if names.windows(2).any(|pair| pair[0] == pair[1]) {
-        findings.invalid("spec.versions", versions, "must contain unique version names");
+        findings.invalid("spec.versions", shown, "must contain unique version names");
     }
     let told = &definition["status"]["storedVersions"];
     if items(told).next().is_none() {

@@ -24,6 +24,11 @@ impl Findings {
         self.0.push(Cause::new(CauseKind::Invalid, path, value.clone(), detail));
     }
 
+    pub(super) fn too_long(&mut self, path: impl Into<String>, limit: usize) {
+        let detail = format!("may not be more than {limit} bytes");
+        self.0.push(Cause { kind: CauseKind::TooLong, field: path.into(), value: None, detail });
+    }
+
     pub(super) fn duplicate(&mut self, path: impl Into<String>, value: &Value) {
         self.0.push(Cause::new(CauseKind::Duplicate, path, value.clone(), ""));
     }
@@ -177,6 +182,18 @@ pub(super) fn is_none(value: &Value) -> bool {
     match value.as_str() {
         Some(text) => percentage(text).unwrap_or_default() == 0,
         None => value.as_i64().unwrap_or_default() == 0,
+    }
+}
+
+/// An object as the server shows its own: with names that begin with a capital.
+pub(super) fn go_value(value: &Value) -> Value {
+    let capital = |name: &String| {
+        let mut letters = name.chars();
+        letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect::<String>()
+    };
+    match value.as_object() {
+        Some(object) => object.iter().map(|(name, value)| (capital(name), value.clone())).collect(),
+        None => value.clone(),
     }
 }
 

@@ -20,6 +20,12 @@ mod container;
 mod quality;
 mod update;
 
+pub(super) use container::warnings as pod_warnings;
+
+/// The kinds of volumes, in the order in which the server looks for them; others come before.
+const SOURCES: [&str; 9] =
+    ["emptyDir", "hostPath", "secret", "nfs", "persistentVolumeClaim", "downwardAPI", "configMap", "projected", "csi"];
+
 /// What a pod does.
 pub(super) struct Pod;
 
@@ -60,6 +66,11 @@ impl Rules for Pod {
             (None, _) => check_spec(&new["spec"], "spec", &mut findings),
         }
         findings.0
+    }
+
+    fn warn(&self, new: &Value, old: Option<&Value>, part: Part) -> Vec<String> {
+        let is_new = part == Part::Main && old.is_none_or(|old| old["spec"] != new["spec"]);
+        if is_new { container::warnings(&new["spec"], "spec") } else { Vec::new() }
     }
 }
 
@@ -120,6 +131,7 @@ fn check_spec(spec: &Value, path: &str, findings: &mut Findings) {
             findings.label(&format!("{path}.{key}"), name);
         }
     }
+    check_affinity(&spec["affinity"], &format!("{path}.affinity"), findings);
     check_tolerations(&spec["tolerations"], &format!("{path}.tolerations"), findings);
     check_spread(&spec["topologySpreadConstraints"], &format!("{path}.topologySpreadConstraints"), findings);
 }
@@ -129,9 +141,9 @@ fn check_volumes(spec: &Value, path: &str, findings: &mut Findings) {
     for (index, volume) in items(&spec["volumes"]).enumerate() {
         let path = format!("{path}.volumes[{index}]");
         let name = volume["name"].as_str().unwrap_or_default();
-        let mut sources = fields(volume).map(|(key, _)| key).filter(|key| *key != "name");
-        sources.next();
-        for source in sources {
+        let mut sources: Vec<&str> = fields(volume).map(|(key, _)| key.as_str()).filter(|key| *key != "name").collect();
+        sources.sort_by_key(|key| SOURCES.iter().position(|source| source == key));
+        for source in sources.iter().skip(1) {
             findings.forbidden(format!("{path}.{source}"), "may not specify more than 1 volume type");
         }
         for (source, key) in [("configMap", "name"), ("secret", "secretName"), ("persistentVolumeClaim", "claimName")] {
@@ -148,6 +160,32 @@ fn check_volumes(spec: &Value, path: &str, findings: &mut Findings) {
             findings.duplicate(format!("{path}.name"), &json!(name));
         }
         seen.push(name);
+    }
+}
+
+fn check_affinity(affinity: &Value, path: &str, findings: &mut Findings) {
+    let check_term = |term: &Value, path: String, findings: &mut Findings| {
+        let key = term["topologyKey"].as_str().unwrap_or_default();
+        if key.is_empty() {
+            findings.required(format!("{path}.topologyKey"), "can not be empty");
+        }
+        findings.problems(&format!("{path}.topologyKey"), key, crate::names::qualified_name_problems(key));
+        findings.selector(&term["labelSelector"], &format!("{path}.labelSelector"));
+    };
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        let required = "requiredDuringSchedulingIgnoredDuringExecution";
+        for (index, term) in items(&affinity[kind][required]).enumerate() {
+            check_term(term, format!("{path}.{kind}.{required}[{index}]"), findings);
+        }
+        let preferred = "preferredDuringSchedulingIgnoredDuringExecution";
+        for (index, preference) in items(&affinity[kind][preferred]).enumerate() {
+            let path = format!("{path}.{kind}.{preferred}[{index}]");
+            if !preference["weight"].as_i64().is_some_and(|weight| (1..=100).contains(&weight)) {
+                let detail = "must be in the range 1-100";
+                findings.invalid(format!("{path}.weight"), &preference["weight"], detail);
+            }
+            check_term(&preference["podAffinityTerm"], format!("{path}.podAffinityTerm"), findings);
+        }
     }
 }
 

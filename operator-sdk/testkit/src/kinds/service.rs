@@ -2,6 +2,8 @@
 //!
 //! Addresses are made of the service's uid, so that they differ without a register of them; ports of nodes likewise.
 
+use std::net::IpAddr;
+
 use serde_json::{Map as JsonMap, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -166,10 +168,27 @@ fn check(spec: &Value, findings: &mut Findings) {
         }
         _ => {}
     }
+    check_address(spec, findings);
     check_ports(spec, ports > 1, findings);
     findings.labels(&spec["selector"], "spec.selector");
     findings.not_one_of("spec.sessionAffinity", &spec["sessionAffinity"], &["ClientIP", "None"]);
     findings.not_one_of("spec.type", &spec["type"], &kinds);
+}
+
+fn check_address(spec: &Value, findings: &mut Findings) {
+    let Some(address) = spec["clusterIP"].as_str().filter(|address| !matches!(*address, "" | "None")) else { return };
+    match address.parse::<IpAddr>() {
+        Err(_) => {
+            let detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+            findings.invalid("spec.clusterIPs[0]", &json!(address), detail);
+        }
+        Ok(IpAddr::V4(parsed)) if parsed.octets()[..2] == [10, 96] => {}
+        Ok(_) => {
+            let detail =
+                format!("failed to allocate IP {address}: the provided network does not match the current range");
+            findings.invalid("spec.clusterIPs", &spec["clusterIPs"], detail);
+        }
+    }
 }
 
 fn check_ports(spec: &Value, needs_names: bool, findings: &mut Findings) {

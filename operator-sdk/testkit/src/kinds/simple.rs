@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::findings::{Findings, items};
+use super::findings::{Findings, fields, go_value, items};
 use crate::{
     cause::Cause,
     names,
@@ -17,6 +17,8 @@ mod claim;
 mod data;
 mod event;
 mod role;
+
+pub(super) use data::encode_texts;
 
 /// What such a kind does.
 pub(super) struct Simple {
@@ -52,7 +54,6 @@ impl Rules for Simple {
 
     fn prepare(&self, new: &mut Value, old: Option<&Value>, part: Part) {
         match (self.kind, old) {
-            ("Secret", _) => data::encode_texts(new),
             ("Namespace", None) if !items(&new["spec"]["finalizers"]).any(|name| name == "kubernetes") => {
                 let mut finalizers: Vec<Value> = items(&new["spec"]["finalizers"]).cloned().collect();
                 finalizers.push(json!("kubernetes"));
@@ -73,9 +74,19 @@ impl Rules for Simple {
         }
     }
 
+    fn warn(&self, new: &Value, old: Option<&Value>, _part: Part) -> Vec<String> {
+        let is_new = old.is_none_or(|old| old["data"] != new["data"]);
+        if self.kind == "Secret" && is_new { data::warnings(new) } else { Vec::new() }
+    }
+
     fn validate(&self, new: &Value, old: Option<&Value>, part: Part) -> Vec<Cause> {
         let mut findings = Findings::default();
         if part == Part::Status {
+            if self.kind == "PodDisruptionBudget" {
+                for (key, _) in fields(&new["status"]).filter(|(_, value)| value.is_i64()) {
+                    findings.not_negative(&new["status"], "status", key);
+                }
+            }
             return findings.0;
         }
         match self.kind {
@@ -121,7 +132,7 @@ fn check_lease(spec: &Value, findings: &mut Findings) {
 
 fn check_budget(spec: &Value, findings: &mut Findings) {
     if !spec["minAvailable"].is_null() && !spec["maxUnavailable"].is_null() {
-        findings.invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set");
+        findings.invalid("spec", &go_value(spec), "minAvailable and maxUnavailable cannot be both set");
     }
     for key in ["minAvailable", "maxUnavailable"].into_iter().filter(|key| !spec[*key].is_null()) {
         findings.amount(&format!("spec.{key}"), &spec[key]);

@@ -8,7 +8,7 @@ use serde_json::{Map as JsonMap, Value, json};
 use super::{
     default::{or_set, set_within},
     findings::{Findings, is_empty_selector, selects},
-    pod::check_template,
+    pod::{check_template, pod_warnings},
 };
 use crate::{
     cause::Cause,
@@ -36,6 +36,10 @@ impl Workload {
 }
 
 impl Rules for Workload {
+    fn warn(&self, new: &Value, old: Option<&Value>, part: Part) -> Vec<String> {
+        if part == Part::Main { warn_of_template(self.kind, new, old) } else { Vec::new() }
+    }
+
     fn default(&self, object: &mut Value) {
         super::default::apply_defaults(&self.schema, object);
     }
@@ -75,10 +79,24 @@ impl Rules for Workload {
     }
 }
 
+/// What is told of a template beside the answer.
+fn warn_of_template(kind: &str, new: &Value, old: Option<&Value>) -> Vec<String> {
+    let path = if kind == "CronJob" { "/spec/jobTemplate/spec/template" } else { "/spec/template" };
+    let template = new.pointer(path);
+    if template == old.and_then(|old| old.pointer(path)) {
+        return Vec::new();
+    }
+    let path = path.trim_start_matches('/').replace('/', ".");
+    template.map(|template| pod_warnings(&template["spec"], &format!("{path}.spec"))).unwrap_or_default()
+}
+
 /// Sets what is not given.
 pub(super) fn set_defaults(kind: &str, object: &mut JsonMap<String, Value>) {
     if matches!(kind, "Job" | "ReplicationController") {
         job::copy_labels(kind, object);
+    }
+    if kind == "DaemonSet" {
+        daemon_set::set_annotation(object);
     }
     let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
     match kind {

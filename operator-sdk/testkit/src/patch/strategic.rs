@@ -9,6 +9,7 @@ use crate::{
     schema::{List, Schema, Shape},
 };
 
+mod convert;
 mod list;
 mod order;
 #[cfg(test)]
@@ -21,7 +22,16 @@ const ORDER: &str = "$setElementOrder/";
 
 type Fields = Map<String, Value>;
 
-pub(super) fn apply(mut live: Fields, mut patch: Fields, schema: &Schema) -> Result<Fields, PatchError> {
+/// What the patch makes of the object, which has to be of the types that its kind asks for.
+pub(super) fn apply(live: Fields, patch: Fields, schema: &Schema) -> Result<Value, PatchError> {
+    let patched = Value::Object(merge(live, patch.clone(), schema)?);
+    match convert::mismatch(&patched, schema) {
+        None => Ok(patched),
+        Some(problem) => Err(PatchError::Mistyped { patch: plain(&Value::Object(patch)), problem }),
+    }
+}
+
+fn merge(mut live: Fields, mut patch: Fields, schema: &Schema) -> Result<Fields, PatchError> {
     match patch.get(DIRECTIVE) {
         None => {}
         Some(Value::String(directive)) if directive == "replace" => {
@@ -46,7 +56,7 @@ fn set(live: &mut Fields, name: String, wanted: Value, schema: &Schema) -> Resul
     let value = match (live.get_mut(&name).map(Value::take), wanted) {
         (_, Value::Null) => None,
         (Some(Value::Object(live)), Value::Object(patch)) => {
-            Some(Value::Object(apply(live, patch, field(schema, &name))?))
+            Some(Value::Object(merge(live, patch, field(schema, &name))?))
         }
         (Some(Value::Array(live)), Value::Array(patch)) => match as_list(field(schema, &name)) {
             Some(list) if list.strategy.merges => Some(Value::Array(list::merge(live, patch, list)?)),

@@ -15,7 +15,7 @@ use kube_cel::{
 use serde_json::{Value, json};
 
 use super::{
-    Scalar, Schema, Shape, correlate,
+    Asked, Scalar, Schema, Shape, correlate,
     decode::join,
     read::{is_true, text},
 };
@@ -93,6 +93,11 @@ impl Rule {
         self.program.as_ref().err().map(String::as_str)
     }
 
+    /// Whether it is about how a value changes.
+    pub fn compares_with_old(&self) -> bool {
+        self.compares_with_old
+    }
+
     /// What is said when the rule does not hold.
     fn words(&self, scope: &Context<'_>) -> String {
         if let Some(program) = &self.message_program
@@ -157,15 +162,24 @@ impl Node<'_> {
         }
     }
 
-    fn check(&self, causes: &mut Vec<Cause>) {
-        if self.schema.rules.is_empty() {
+    /// The rules that count: of a value that is as it was, only those of its change, or only the others.
+    fn asked(&self, which: Which) -> impl Iterator<Item = &Rule> {
+        let is_same = self.old == Some(self.value);
+        self.schema.rules.iter().map(AsRef::as_ref).filter(move |rule| match which {
+            Which::Binding => rule.compares_with_old || !is_same,
+            Which::LetPass => !rule.compares_with_old && is_same,
+        })
+    }
+
+    fn check(&self, which: Which, causes: &mut Vec<Cause>) {
+        if self.asked(which).next().is_none() {
             return;
         }
         BASE.with(|base| {
             let mut scope = base.new_inner_scope();
             scope.add_variable_from_value("self", to_cel(self.schema, self.value, self.is_root));
             let old = self.old.map(|old| to_cel(self.schema, old, self.is_root));
-            for rule in &self.schema.rules {
+            for rule in self.asked(which) {
                 if rule.compares_with_old && old.is_none() && !rule.is_old_optional {
                     continue;
                 }
@@ -176,8 +190,7 @@ impl Node<'_> {
                     (None, true) => scope.add_variable_from_value("oldSelf", optional(None)),
                     (None, false) => {}
                 }
-                let is_as_before = self.old == Some(self.value) && !rule.compares_with_old;
-                causes.extend(rule.check(self, &scope).filter(|_| !is_as_before));
+                causes.extend(rule.check(self, &scope));
             }
         });
     }
@@ -218,31 +231,50 @@ fn type_value(name: &str) -> CelValue {
 /// What is wrong with a value by the CEL rules of its schema.
 pub fn check_rules(schema: &Schema, value: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut causes = Vec::new();
-    check_node(&Node { schema, value, old, path: "", is_root: true }, &mut causes);
+    let root = Node { schema, value, old, path: "", is_root: true };
+    check_node(&root, Which::Binding, &mut causes);
     causes
 }
 
-fn check_node(node: &Node<'_>, causes: &mut Vec<Cause>) {
-    if node.value.is_null() {
+/// What is wrong with a value, and let pass because it is as it was.
+pub fn check_unchanged(schema: &Schema, value: &Value, old: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let root = Node { schema, value, old: Some(old), path: "", is_root: true };
+    check_node(&root, Which::LetPass, &mut causes);
+    causes
+}
+
+/// Which rules are asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Those that have to hold.
+    Binding,
+    /// Those that need not, for the value is as it was.
+    LetPass,
+}
+
+fn check_node(node: &Node<'_>, which: Which, causes: &mut Vec<Cause>) {
+    let is_settled = which == Which::Binding && node.schema.asked < Asked::Changes && node.old == Some(node.value);
+    if node.value.is_null() || is_settled {
         return;
     }
-    node.check(causes);
+    node.check(which, causes);
     match (&node.schema.shape, node.value) {
         (Shape::Map(map), Value::Object(object)) => {
             for (key, value) in object {
                 let known = map.fields.get(key);
-                let path = if known.is_some() { join(node.path, key) } else { format!("{}[{key}]", node.path) };
-                if let Some(schema) = known.or(map.others.as_ref()).filter(|schema| has_rules(schema)) {
+                if let Some(schema) = known.or(map.others.as_ref()).filter(|schema| schema.asked > Asked::Nothing) {
+                    let path = if known.is_some() { join(node.path, key) } else { format!("{}[{key}]", node.path) };
                     let old = node.old.and_then(|old| old.get(key)).filter(|old| !old.is_null());
-                    check_node(&Node { schema, value, old, path: &path, is_root: false }, causes);
+                    check_node(&Node { schema, value, old, path: &path, is_root: false }, which, causes);
                 }
             }
         }
-        (Shape::List(list), Value::Array(items)) if has_rules(&list.items) => {
+        (Shape::List(list), Value::Array(items)) if list.items.asked > Asked::Nothing => {
             for (index, value) in items.iter().enumerate() {
                 let old = node.old.and_then(|old| correlate(list, value, old));
                 let path = format!("{}[{index}]", node.path);
-                check_node(&Node { schema: &list.items, value, old, path: &path, is_root: false }, causes);
+                check_node(&Node { schema: &list.items, value, old, path: &path, is_root: false }, which, causes);
             }
         }
         _ => {}
@@ -251,12 +283,7 @@ fn check_node(node: &Node<'_>, causes: &mut Vec<Cause>) {
 
 /// Whether there is a rule anywhere.
 pub fn has_rules(schema: &Schema) -> bool {
-    !schema.rules.is_empty()
-        || match &schema.shape {
-            Shape::Map(map) => map.fields.values().chain(&map.others).any(|field| has_rules(field)),
-            Shape::List(list) => has_rules(&list.items),
-            Shape::Any | Shape::Scalar(_) => false,
-        }
+    schema.asked > Asked::Nothing
 }
 
 /// A value as rules see it: only what the schema names.

@@ -248,7 +248,7 @@ impl Validation {
 
 /// What is wrong with a value of a custom kind by its schema, CEL rules aside. Where it is the same as before, nothing is.
 pub fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &str) -> Vec<Cause> {
-    if value.is_null() && schema.is_nullable {
+    if (value.is_null() && schema.is_nullable) || old == Some(value) {
         return Vec::new();
     }
     let mut causes = Vec::new();
@@ -273,9 +273,6 @@ pub fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &str) ->
             }
         }
         _ => {}
-    }
-    if !causes.is_empty() && old == Some(value) {
-        causes.clear();
     }
     causes
 }

@@ -5,15 +5,50 @@ use serde_json::{Map as JsonMap, Value};
 
 use super::{List, Map, Scalar, Schema, Shape, Zero, quantity::Quantity};
 
-/// Where a value lies.
-#[derive(Clone, Debug, Default)]
+/// Where a value lies: written out only where something is wrong.
+#[derive(Clone, Copy, Debug, Default)]
 struct Place<'a> {
-    /// As in `spec.containers[0].name`.
-    path: String,
-    /// As in `spec.containers.name`.
-    fields: String,
+    outer: Option<&'a Place<'a>>,
+    step: Step<'a>,
     /// The Go type that has the innermost field, as in `Container`.
     owner: &'a str,
+}
+
+/// From a value to one within it.
+#[derive(Clone, Copy, Debug, Default)]
+enum Step<'a> {
+    /// The object itself.
+    #[default]
+    None,
+    Field(&'a str),
+    /// A key of a map, which Go does not name.
+    Key(&'a str),
+    Item(usize),
+}
+
+impl Place<'_> {
+    /// As in `spec.containers[0].name`.
+    fn path(&self) -> String {
+        let outer = self.outer.map(Place::path).unwrap_or_default();
+        match self.step {
+            Step::None => outer,
+            Step::Field(key) | Step::Key(key) => join(&outer, key),
+            Step::Item(index) => format!("{outer}[{index}]"),
+        }
+    }
+
+    /// As in `spec.containers.name`.
+    fn fields(&self) -> String {
+        let outer = self.outer.map(Place::fields).unwrap_or_default();
+        match self.step {
+            Step::Field(key) => join(&outer, key),
+            Step::None | Step::Key(_) | Step::Item(_) => outer,
+        }
+    }
+
+    fn within<'a>(&'a self, step: Step<'a>) -> Place<'a> {
+        Place { outer: Some(self), step, owner: self.owner }
+    }
 }
 
 /// Brings an object of a built-in kind into the form that the server stores: unknown fields go, zero values go or come,
@@ -52,53 +87,58 @@ fn normalise_map(
             if value.is_null() {
                 *value = zero(others);
             }
-            let place = Place { path: join(&at.path, key), ..at.clone() };
-            normalise_value(others, value, &place, unknown)?;
+            normalise_value(others, value, &at.within(Step::Key(key)), unknown)?;
         }
         return Ok(());
     }
     object.retain(|key, _| {
         let is_known = map.fields.contains_key(key);
         if !is_known {
-            unknown.push(join(&at.path, key));
+            unknown.push(join(&at.path(), key));
         }
         is_known
     });
     let owner = schema.name.as_deref().map_or(at.owner, short_name);
     for (key, field) in &map.fields {
-        let place = Place { path: join(&at.path, key), fields: join(&at.fields, key), owner };
-        normalise_field(key, field, object, &place, unknown)?;
+        if let Zero::Written(zero) = &field.zero
+            && object.get(key).is_none_or(Value::is_null)
+        {
+            object.insert(key.clone(), zero.clone());
+        }
     }
-    Ok(())
+    let mut problem = Ok(());
+    object.retain(|key, value| {
+        let (Some(field), Ok(())) = (map.fields.get(key), &problem) else { return true };
+        let place = Place { owner, ..at.within(Step::Field(key)) };
+        match normalise_field(field, value, &place, unknown) {
+            Ok(stays) => stays,
+            Err(error) => {
+                problem = Err(error);
+                true
+            }
+        }
+    });
+    problem
 }
 
+/// Gives whether the field stays.
 fn normalise_field(
-    key: &str,
     field: &Schema,
-    object: &mut JsonMap<String, Value>,
+    value: &mut Value,
     at: &Place<'_>,
     unknown: &mut Vec<String>,
-) -> Result<(), String> {
-    if object.get(key).is_some_and(Value::is_null) {
-        object.remove(key);
-    }
-    if let (None, Zero::Written(zero)) = (object.get(key), &field.zero) {
-        object.insert(key.to_owned(), zero.clone());
-    }
-    let Some(value) = object.get_mut(key) else { return Ok(()) };
+) -> Result<bool, String> {
     if value.is_null() {
-        return Ok(());
+        return Ok(matches!(field.zero, Zero::Written(_)));
     }
     normalise_value(field, value, at, unknown)?;
     match &field.zero {
-        Zero::Dropped if is_zero(value) => {
-            object.remove(key);
-        }
+        Zero::Dropped if is_zero(value) => return Ok(false),
         // A list that is empty is stored as none.
         Zero::Written(Value::Null) if value.as_array().is_some_and(Vec::is_empty) => *value = Value::Null,
         Zero::Kept | Zero::Dropped | Zero::Written(_) => {}
     }
-    Ok(())
+    Ok(true)
 }
 
 fn normalise_list(list: &List, value: &mut Value, at: &Place<'_>, unknown: &mut Vec<String>) -> Result<(), String> {
@@ -109,8 +149,7 @@ fn normalise_list(list: &List, value: &mut Value, at: &Place<'_>, unknown: &mut 
         if item.is_null() {
             *item = zero(&list.items);
         }
-        let place = Place { path: format!("{}[{index}]", at.path), ..at.clone() };
-        normalise_value(&list.items, item, &place, unknown)?;
+        normalise_value(&list.items, item, &at.within(Step::Item(index)), unknown)?;
     }
     Ok(())
 }
@@ -157,9 +196,14 @@ fn normalise_micro_time(text: &mut String) -> Result<(), String> {
     let time = parse_time(text, LAYOUT)?;
     let rest = text.get(19..).unwrap_or_default();
     let is_digit = |byte: &u8| byte.is_ascii_digit();
-    let has_digits = rest.starts_with('.') && rest.bytes().skip(1).take_while(is_digit).count() == 6;
-    if !has_digits {
-        return Err(format!("parsing time \"{text}\" as \"{LAYOUT}\": cannot parse \"{rest}\" as \".000000\""));
+    let digits = rest.bytes().skip(1).take_while(is_digit).count();
+    let (part, layout) = match digits {
+        6 if rest.starts_with('.') => ("", ""),
+        7.. if rest.starts_with('.') => (&rest[7..], "Z07:00"),
+        _ => (rest, ".000000"),
+    };
+    if !layout.is_empty() {
+        return Err(format!("parsing time \"{text}\" as \"{LAYOUT}\": cannot parse \"{part}\" as \"{layout}\""));
     }
     *text = time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
     Ok(())
@@ -218,7 +262,7 @@ fn mismatch(value: &Value, go_type: &str, at: &Place<'_>) -> String {
         Value::Array(_) => "array".to_owned(),
         Value::Object(_) => "object".to_owned(),
     };
-    let field = match at.fields.as_str() {
+    let field = match at.fields().as_str() {
         "" => "Go value".to_owned(),
         fields => format!("Go struct field {}.{fields}", at.owner),
     };

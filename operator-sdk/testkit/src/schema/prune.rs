@@ -111,7 +111,8 @@ pub fn check_lists(schema: &Schema, value: &Value, path: &str) -> Vec<Cause> {
     let mut causes = Vec::new();
     match (&schema.shape, value) {
         (Shape::Map(map), Value::Object(object)) => {
-            for (key, value) in object {
+            // Metadata is looked at elsewhere.
+            for (key, value) in object.iter().filter(|(key, _)| !(path.is_empty() && *key == "metadata")) {
                 if let Some(field) = map.fields.get(key).or(map.others.as_ref()) {
                     causes.extend(check_lists(field, value, &join(path, key)));
                 }
@@ -161,30 +162,33 @@ fn check_list(list: &List, items: &[Value], path: &str) -> Vec<Cause> {
     causes
 }
 
-/// Brings the metadata of whole objects within an object into its form; gives why it can not be.
-pub fn decode_embedded(schema: &Schema, value: &mut Value, path: &str) -> Result<(), String> {
+/// Brings the metadata of whole objects within an object into its form; gives the paths of its unknown fields, or why it
+/// can not be.
+pub fn decode_embedded(schema: &Schema, value: &mut Value, path: &str) -> Result<Vec<String>, String> {
+    let mut unknown = Vec::new();
     match (&schema.shape, value) {
         (Shape::Map(map), Value::Object(object)) => {
             let is_embedded = schema.is_embedded_resource;
             if let Some(metadata) = object.get_mut("metadata").filter(|metadata| is_embedded && !metadata.is_null()) {
                 let given = metadata.to_string();
                 let wrong = |why| format!("{}: Invalid value: {given}: {why}", join(path, "metadata"));
-                normalise(&openapi::schema(OBJECT_META), metadata).map_err(wrong)?;
+                let of_metadata = normalise(&openapi::schema(OBJECT_META), metadata).map_err(wrong)?;
+                unknown.extend(of_metadata.into_iter().map(|field| join(path, &format!("metadata.{field}"))));
             }
             for (key, value) in object {
                 if let Some(field) = map.fields.get(key).or(map.others.as_ref()) {
-                    decode_embedded(field, value, &join(path, key))?;
+                    unknown.extend(decode_embedded(field, value, &join(path, key))?);
                 }
             }
         }
         (Shape::List(list), Value::Array(items)) => {
             for (index, item) in items.iter_mut().enumerate() {
-                decode_embedded(&list.items, item, &format!("{path}[{index}]"))?;
+                unknown.extend(decode_embedded(&list.items, item, &format!("{path}[{index}]"))?);
             }
         }
         _ => {}
     }
-    Ok(())
+    Ok(unknown)
 }
 
 /// Whole numbers are written without a point.

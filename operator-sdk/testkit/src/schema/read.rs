@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Map as JsonMap, Value};
 
-use super::{List, ListType, Map, Rule, Scalar, Schema, Shape, Strategy, Validation, Zero};
+use super::{Asked, List, ListType, Map, Rule, Scalar, Schema, Shape, Strategy, Validation, Zero};
 
 /// What gives the schema that a `$ref` names.
 pub type Resolve<'a> = dyn FnMut(&str) -> Arc<Schema> + 'a;
@@ -29,7 +29,19 @@ pub fn read_with(json: &Value, resolve: &mut Resolve<'_>) -> Schema {
     schema.validation = Validation::read(json).map(Arc::new).or(schema.validation);
     schema.rules.extend(items(json, "x-kubernetes-validations").iter().map(|rule| Arc::new(Rule::read(rule))));
     apply_strategies(&mut schema.shape, json);
+    schema.asked = asked(&schema);
     schema
+}
+
+fn asked(schema: &Schema) -> Asked {
+    let of_rules =
+        schema.rules.iter().map(|rule| if rule.compares_with_old() { Asked::Changes } else { Asked::Values });
+    let within = match &schema.shape {
+        Shape::Map(map) => map.fields.values().chain(&map.others).map(|field| field.asked).max(),
+        Shape::List(list) => Some(list.items.asked),
+        Shape::Any | Shape::Scalar(_) => None,
+    };
+    of_rules.chain(within).max().unwrap_or_default()
 }
 
 fn reference(json: &Value) -> Option<&str> {

@@ -1,13 +1,20 @@
 //! Who may do what: RBAC from the Role and binding objects in the store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Call, Reply, Server, decode};
+use super::{Call, Reply, Server, decode, list, namespace::is_namespace, route::Verb};
 use crate::{
+    apply::{self, Writer},
+    cause::{Cause, CauseKind},
     failure::Failure,
     request::{Request, User},
+    resource::Resource,
     store::{Collection, Key, Store},
 };
 
@@ -49,12 +56,19 @@ struct Binding {
     namespace: String,
     subjects: Vec<Subject>,
     rules: Vec<Rule>,
+    /// As in `RoleBinding "a/default"`.
+    title: String,
+    /// As in `Role "a"`.
+    role: String,
+    /// What is said of a role that is not there.
+    missing: Option<String>,
 }
 
 #[derive(Debug, PartialEq)]
 enum Subject {
     User(String),
     Group(String),
+    ServiceAccount { namespace: String, name: String },
 }
 
 #[derive(Debug)]
@@ -77,44 +91,85 @@ impl Server {
     }
 
     pub(super) fn authorize(&mut self, call: Call<'_>) -> Result<(), Failure> {
-        let target = call.target;
-        let resource = &target.served.resource;
         if !self.permissions.is_enforced {
             return Ok(());
         }
-        let plural = match target.subresource.as_str() {
-            "" => resource.plural.clone(),
-            subresource => format!("{}/{subresource}", resource.plural),
+        let target = call.target;
+        let resource = &target.served.resource;
+        let named = match target.verb {
+            // Who asks for one by a selector asks for that one.
+            Verb::List | Verb::Watch => list::selector(call)?.name().unwrap_or_default().to_owned(),
+            _ => target.name.clone(),
         };
-        let access = Access {
-            verb: target.verb.as_str().to_owned(),
-            group: resource.group.clone(),
-            resource: plural,
-            namespace: target.namespace.clone(),
-            name: target.name.clone(),
-        };
-        if self.permissions.allows(&self.store, &call.request.user, &access) {
-            let used = (access.verb, access.group, access.resource);
-            self.permissions.used.entry(call.request.user.name.clone()).or_default().insert(used);
+        let namespace = if is_namespace(resource) { &target.name } else { &target.namespace };
+        self.check(
+            &call.request.user,
+            Access {
+                verb: target.verb.as_str().to_owned(),
+                group: resource.group.clone(),
+                resource: with_subresource(&resource.plural, &target.subresource),
+                namespace: namespace.clone(),
+                name: named,
+            },
+        )
+    }
+
+    /// Whether who updates or applies may also create.
+    pub(super) fn authorize_creation(&mut self, call: Call<'_>) -> Result<(), Failure> {
+        if !self.permissions.is_enforced {
             return Ok(());
         }
-        let place = match access.namespace.as_str() {
-            "" => "at the cluster scope".to_owned(),
-            namespace => format!("in the namespace {namespace:?}"),
-        };
-        let why = format!(
-            "User {:?} cannot {} resource {:?} in API group {:?} {place}",
-            call.request.user.name, access.verb, access.resource, access.group
-        );
-        Err(Failure::forbidden(resource, &target.name, &why))
+        let resource = &call.target.served.resource;
+        self.check(
+            &call.request.user,
+            Access {
+                verb: Verb::Create.as_str().to_owned(),
+                group: resource.group.clone(),
+                resource: resource.plural.clone(),
+                namespace: call.target.namespace.clone(),
+                name: call.target.name.clone(),
+            },
+        )
+    }
+
+    /// A path that is of no object: what discovery reads is everybody's, the rest the administrators'.
+    pub(super) fn authorize_path(&self, request: &Request) -> Result<(), Failure> {
+        let first = request.path.split('/').find(|part| !part.is_empty()).unwrap_or_default();
+        let is_open = matches!(first, "api" | "apis" | "version" | "readyz" | "livez" | "healthz" | "openapi");
+        if is_open || !self.permissions.is_enforced || is_master(&request.user) {
+            return Ok(());
+        }
+        let verb = request.method.as_str().to_lowercase();
+        let why = format!("forbidden: User {:?} cannot {verb} path {:?}", request.user.name, request.path);
+        Err(Failure::new(403, "Forbidden", why).with_empty_details())
+    }
+
+    /// What was granted is noted.
+    pub(super) fn check(&mut self, user: &User, access: Access) -> Result<(), Failure> {
+        if !self.permissions.is_enforced {
+            return Ok(());
+        }
+        match self.permissions.judge(&self.store, user, &access) {
+            Ok(_) => {
+                let used = (access.verb, access.group, access.resource);
+                self.permissions.used.entry(user.name.clone()).or_default().insert(used);
+                Ok(())
+            }
+            Err(missing) => Err(denied(user, &access, &missing)),
+        }
     }
 
     /// `SelfSubjectAccessReview` and `SubjectAccessReview`.
-    pub(super) fn review_access(&mut self, request: &Request, is_self: bool) -> Result<Reply, Failure> {
+    pub(super) fn review_access(&mut self, now: Timestamp, request: &Request, is_self: bool) -> Result<Reply, Failure> {
         let mut review = decode::parse(request)?;
         let spec = &review["spec"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let asked = &spec["resourceAttributes"];
+        if asked.is_null() == spec["nonResourceAttributes"].is_null() {
+            let detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            let cause = Cause::new(CauseKind::Invalid, "spec", Value::Null, detail);
+            return Err(Failure::invalid_kind("authorization.k8s.io", "", "", &[cause]));
+        }
         let user = match is_self {
             true => request.user.clone(),
             false => User {
@@ -123,36 +178,57 @@ impl Server {
                 extra: Vec::new(),
             },
         };
-        let resource = match text(&asked["subresource"]).as_str() {
-            "" => text(&asked["resource"]),
-            subresource => format!("{}/{subresource}", text(&asked["resource"])),
-        };
         let access = Access {
             verb: text(&asked["verb"]),
             group: text(&asked["group"]),
-            resource,
+            resource: with_subresource(&text(&asked["resource"]), &text(&asked["subresource"])),
             namespace: text(&asked["namespace"]),
             name: text(&asked["name"]),
         };
-        let is_allowed = !self.permissions.is_enforced
-            || !spec["nonResourceAttributes"].is_null()
-            || self.permissions.allows(&self.store, &user, &access);
-        review["status"] = json!({ "allowed": is_allowed });
+        let is_free = !self.permissions.is_enforced || asked.is_null();
+        let judged = if is_free { Ok(String::new()) } else { self.permissions.judge(&self.store, &user, &access) };
+        let reason = judged.as_deref().unwrap_or_default();
+        let mut status = json!({ "allowed": judged.is_ok() });
+        if !reason.is_empty() {
+            status["reason"] = reason.into();
+        }
+        if let Some(served) = self.kinds.stored(&Collection::new("", "configmaps"), "v1") {
+            // The real server notes even here who wrote what.
+            let mut resource = Resource::clone(&served.resource);
+            resource.group = "authorization.k8s.io".to_owned();
+            resource.schema = Arc::default();
+            let manager = apply::manager_name(&request.user_agent);
+            review = apply::update(None, review, &resource, Writer { manager: &manager, subresource: "" }, now);
+        }
+        if let Some(spec) =
+            review.pointer_mut("/metadata/managedFields/0/fieldsV1/f:spec").and_then(Value::as_object_mut)
+        {
+            spec.remove(".");
+        }
+        review["status"] = status;
         Ok(Reply::value(201, review))
     }
 }
 
 impl Permissions {
-    fn allows(&mut self, store: &Store, user: &User, access: &Access) -> bool {
-        if user.groups.iter().any(|group| group == "system:masters") {
-            return true;
+    /// Why it is allowed; or which roles were looked for in vain.
+    fn judge(&mut self, store: &Store, user: &User, access: &Access) -> Result<String, Vec<String>> {
+        if is_master(user) {
+            return Ok(String::new());
         }
         self.grants.refresh(store);
-        self.grants.bindings.iter().any(|binding| {
-            (binding.namespace.is_empty() || binding.namespace == access.namespace)
-                && binding.subjects.iter().any(|subject| subject.is(user))
-                && binding.rules.iter().any(|rule| rule.allows(access))
-        })
+        let mut missing = Vec::new();
+        for binding in &self.grants.bindings {
+            let is_there = binding.namespace.is_empty() || binding.namespace == access.namespace;
+            let Some(subject) = binding.subjects.iter().find(|subject| subject.is(user)).filter(|_| is_there) else {
+                continue;
+            };
+            if binding.rules.iter().any(|rule| rule.allows(access)) {
+                return Ok(format!("RBAC: allowed by {} of {} to {}", binding.title, binding.role, subject.title()));
+            }
+            missing.extend(binding.missing.clone());
+        }
+        Err(missing)
     }
 }
 
@@ -180,10 +256,19 @@ impl Binding {
             _ => store.get(&Collection::new(GROUP, "clusterroles"), &Key::new("", name)),
         };
         let rules = role.into_iter().flat_map(|role| role["rules"].as_array().into_iter().flatten());
+        let kind = binding["roleRef"]["kind"].as_str().unwrap_or_default();
+        let title = match key.namespace() {
+            "" => format!("ClusterRoleBinding {:?}", key.name()),
+            namespace => format!("RoleBinding {:?}", format!("{}/{namespace}", key.name())),
+        };
+        let lost = format!("{}.rbac.authorization.k8s.io {name:?} not found", kind.to_lowercase());
         Self {
             namespace: key.namespace().to_owned(),
             subjects: subjects.map(|subject| Subject::read(subject, key.namespace())).collect(),
             rules: rules.map(Rule::read).collect(),
+            title,
+            role: format!("{kind} {name:?}"),
+            missing: role.is_none().then_some(lost),
         }
     }
 }
@@ -195,7 +280,7 @@ impl Subject {
             Some("Group") => Self::Group(name.to_owned()),
             Some("ServiceAccount") => {
                 let namespace = subject["namespace"].as_str().unwrap_or(namespace);
-                Self::User(format!("system:serviceaccount:{namespace}:{name}"))
+                Self::ServiceAccount { namespace: namespace.to_owned(), name: name.to_owned() }
             }
             _ => Self::User(name.to_owned()),
         }
@@ -205,6 +290,19 @@ impl Subject {
         match self {
             Self::User(name) => *name == user.name,
             Self::Group(name) => user.groups.contains(name),
+            Self::ServiceAccount { namespace, name } => {
+                let rest =
+                    user.name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.strip_prefix(namespace));
+                rest.and_then(|rest| rest.strip_prefix(':')) == Some(name)
+            }
+        }
+    }
+
+    fn title(&self) -> String {
+        match self {
+            Self::User(name) => format!("User {name:?}"),
+            Self::Group(name) => format!("Group {name:?}"),
+            Self::ServiceAccount { namespace, name } => format!("ServiceAccount {:?}", format!("{name}/{namespace}")),
         }
     }
 }
@@ -231,6 +329,34 @@ impl Rule {
             && (has(&self.resources, &access.resource) || of_any.is_some_and(|any| self.resources.contains(&any)))
             && (self.names.is_empty() || self.names.contains(&access.name))
     }
+}
+
+fn is_master(user: &User) -> bool {
+    user.groups.iter().any(|group| group == "system:masters")
+}
+
+fn with_subresource(plural: &str, subresource: &str) -> String {
+    if subresource.is_empty() { plural.to_owned() } else { format!("{plural}/{subresource}") }
+}
+
+fn denied(user: &User, access: &Access, missing: &[String]) -> Failure {
+    let place = match access.namespace.as_str() {
+        "" => "at the cluster scope".to_owned(),
+        namespace => format!("in the namespace {namespace:?}"),
+    };
+    let lost = if missing.is_empty() { String::new() } else { format!(": rbac: RBAC: {}", missing.join(", ")) };
+    let why = format!(
+        "User {:?} cannot {} resource {:?} in API group {:?} {place}{lost}",
+        user.name, access.verb, access.resource, access.group
+    );
+    let plural = access.resource.split('/').next().unwrap_or_default();
+    let qualified = if access.group.is_empty() { plural.to_owned() } else { format!("{plural}.{}", access.group) };
+    let object = if access.name.is_empty() { String::new() } else { format!(" {:?}", access.name) };
+    let mut failure = Failure::new(403, "Forbidden", format!("{qualified}{object} is forbidden: {why}"));
+    failure.details.group.clone_from(&access.group);
+    plural.clone_into(&mut failure.details.kind);
+    failure.details.name.clone_from(&access.name);
+    failure
 }
 
 /// A user's own name, as `SelfSubjectReview` tells it.

@@ -15,15 +15,21 @@ use crate::{
 /// How long a generated name's given part may be.
 const GENERATED_BASE: usize = 58;
 const NAME_ATTEMPTS: usize = 8;
+const OBJECT_LIMIT: usize = 1_572_864;
+pub(super) const TOO_LARGE: &str = "etcdserver: request is too large";
 
 impl Server {
     pub(super) fn create(&mut self, call: Call<'_>) -> Result<Reply, Failure> {
-        if !call.target.name.is_empty() {
+        if !call.target.name.is_empty() && !call.target.served.resource.is_custom {
             return Err(Failure::method_not_allowed());
         }
         let options = WriteOptions::parse(call.request, "CreateOptions")?;
         let served = &call.target.served;
         let decoded = decode::object(call.request, served, options.field_validation)?;
+        if revision_of(&decoded.object)? != 0 {
+            let message = "resourceVersion should not be set on objects to be created";
+            return Err(Failure::new(500, "", message));
+        }
         let object = options.note_creation(call, decoded.object);
         self.insert(call, &options, object).map(|reply| decode::warn(reply, &decoded.warnings))
     }
@@ -37,16 +43,14 @@ impl Server {
     ) -> Result<Reply, Failure> {
         let resource = &call.target.served.resource;
         place(call, &mut object)?;
-        let warnings = metadata::remove_double_owners(&mut object);
+        let mut warnings = metadata::remove_double_owners(&mut object);
+        warnings.extend(metadata::finalizer_warnings(resource, &object, None));
         let given = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         self.admit_to_namespace(call, &given)?;
+        self.admit_pod(call, &mut object, &given)?;
         if resource.is_custom && is_terminating(self, &call.target.served.collection) {
             let why = "create not allowed while custom resource definition is terminating";
             return Err(Failure::forbidden(resource, &given, why));
-        }
-        if revision_of(&object)? != 0 {
-            let message = "resourceVersion should not be set on objects to be created";
-            return Err(Failure::new(500, "", message));
         }
         self.begin_life(call.now, &mut object);
         let prefix = object["metadata"]["generateName"].as_str().unwrap_or_default().to_owned();
@@ -59,6 +63,7 @@ impl Server {
             object["metadata"]["generation"] = 1.into();
         }
         resource.rules.prepare(&mut object, None, Part::Main);
+        warnings.extend(resource.rules.warn(&object, None, Part::Main));
         loop {
             if is_generated {
                 let base: String = prefix.chars().take(GENERATED_BASE).collect();
@@ -72,6 +77,7 @@ impl Server {
             attempts -= 1;
             let key = Key::new(&call.target.namespace, &name);
             match self.store.get(&call.target.served.collection, &key) {
+                None if is_too_large(&object) => return Err(Failure::new(500, "", TOO_LARGE)),
                 None if options.is_dry_run => {
                     return Ok(decode::warn(Reply::object(201, Object::new(object)), &warnings));
                 }
@@ -94,6 +100,21 @@ impl Server {
         }
         metadata.insert("uid".to_owned(), self.random.uid().into());
         metadata.insert("creationTimestamp".to_owned(), seconds(now).into());
+    }
+}
+
+/// Whether etcd would not take it.
+pub(super) fn is_too_large(object: &Value) -> bool {
+    // Most objects are far below: their texts alone are counted first.
+    measure(object) > OBJECT_LIMIT / 2 && object.to_string().len() > OBJECT_LIMIT
+}
+
+fn measure(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(|item| measure(item) + 4).sum(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + measure(value) + 4).sum(),
+        _ => 4,
     }
 }
 

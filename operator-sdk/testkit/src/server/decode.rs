@@ -87,6 +87,9 @@ pub(crate) fn object(request: &Request, served: &Served, validation: FieldValida
 
 /// What a patch has made, as an object of a kind.
 pub(crate) fn patched(object: Value, served: &Served, validation: FieldValidation) -> Result<Decoded, Failure> {
+    if served.resource.is_custom && object["kind"] != served.resource.kind.as_str() {
+        return Err(wrong_kind(&object, served));
+    }
     let text = object.to_string();
     decode(object, served, validation, Vec::new()).map_err(|failure| {
         let start =
@@ -172,10 +175,7 @@ fn check_kind(request: &Request, object: &Value, served: &Served) -> Result<(), 
             )));
         }
         if kind != resource.kind {
-            let detail = format!("must be {}", resource.kind);
-            let name = object["metadata"]["name"].as_str().unwrap_or_default();
-            let cause = Cause::new(CauseKind::Invalid, "kind", kind.into(), detail);
-            return Err(Failure::invalid_kind(&resource.group, kind, name, &[cause]));
+            return Err(wrong_kind(object, served));
         }
         return Ok(());
     }
@@ -199,4 +199,11 @@ fn check_kind(request: &Request, object: &Value, served: &Served) -> Result<(), 
         short(given_version),
         resource.kind
     )))
+}
+
+/// 422: a custom object of another kind.
+fn wrong_kind(object: &Value, served: &Served) -> Failure {
+    let (kind, name) = (&object["kind"], object["metadata"]["name"].as_str().unwrap_or_default());
+    let cause = Cause::new(CauseKind::Invalid, "kind", kind.clone(), format!("must be {}", served.resource.kind));
+    Failure::invalid_kind(&served.resource.group, kind.as_str().unwrap_or_default(), name, &[cause])
 }

@@ -93,6 +93,7 @@ impl Server {
             for resource in definition::resources(object) {
                 self.kinds.serve(resource);
             }
+            self.kinds.store_as(&collection, &storage_version(object));
             if let Some(stored) = self.kinds.stored(&collection, &storage_version(object)) {
                 self.store.reread(&collection, |object| {
                     let mut value = object.value().clone();

@@ -52,7 +52,8 @@ impl Server {
         let selector = selector(call)?;
         let token = request.query("continue").filter(|token| !token.is_empty()).map(Token::parse).transpose()?;
         check_list_options(request)?;
-        let limit = limit(request)?;
+        let limit = usize::try_from(number(request, "limit")?).unwrap_or(usize::MAX);
+        number(request, "timeoutSeconds")?;
         let snapshot = self.snapshot(request, token.as_ref(), limit)?;
         if let Snapshot::NotOlderThan(minimum) = snapshot
             && let Some(wait) = self.wait_for_view(call, minimum)?
@@ -125,6 +126,9 @@ impl Server {
         if let Some(start) = start {
             items.retain(|object| key_of(object).to_string().as_str() > start);
         }
+        for object in &mut items {
+            *object = served.present(object);
+        }
         if !selector.is_empty() {
             items.retain(|object| selector.matches(object));
         }
@@ -141,7 +145,7 @@ impl Server {
             let start = items.last().map(|object| key_of(object).to_string()).unwrap_or_default();
             list.continue_token = Some(Token { revision: Some(revision), start }.to_string());
         }
-        list.items = items.iter().map(|object| served.present(object)).collect();
+        list.items = items;
         Reply { code: 200, headers: Vec::new(), body: Body::List(list) }
     }
 }
@@ -188,14 +192,13 @@ pub(super) fn key_of(object: &Object) -> Key {
     Key::new(object.namespace(), object.name())
 }
 
-fn limit(request: &Request) -> Result<usize, Failure> {
-    match request.query("limit").filter(|limit| !limit.is_empty()) {
-        None => Ok(0),
-        Some(limit) => limit
-            .parse::<i64>()
-            .map(|limit| usize::try_from(limit).unwrap_or(0))
-            .map_err(|_| Failure::bad_request(format!("strconv.ParseInt: parsing {limit:?}: invalid syntax"))),
-    }
+/// A number in a query; less than zero is none.
+pub(super) fn number(request: &Request, name: &str) -> Result<u64, Failure> {
+    let text = request.query(name).filter(|text| !text.is_empty()).unwrap_or("0");
+    let number = text.parse::<i64>();
+    number
+        .map(|number| u64::try_from(number).unwrap_or(0))
+        .map_err(|_| Failure::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))
 }
 
 fn check_list_options(request: &Request) -> Result<(), Failure> {

@@ -167,7 +167,10 @@ fn body(request: &Request) -> Result<Value, Failure> {
     if request.body.is_empty() {
         return Ok(Value::Null);
     }
-    let body = super::decode::parse(request)?;
+    let body = super::decode::parse(request).map_err(|mut failure| {
+        failure.message = failure.message.split(" (").next().unwrap_or_default().to_owned();
+        failure
+    })?;
     let kind = body["kind"].as_str().unwrap_or("DeleteOptions");
     if kind != "DeleteOptions" {
         let version = body["apiVersion"].as_str().unwrap_or("v1");

@@ -6,13 +6,16 @@ use serde_json::Value;
 
 use super::{
     Call, Reply, Server,
+    create::place,
     decode::{self, Decoded},
     options::WriteOptions,
-    update::part,
+    update::{check_name, part},
 };
 use crate::{
     apply::{self, Refusal, Writer},
+    cause::{Cause, CauseKind},
     failure::Failure,
+    go_text::json_name,
     object::Object,
     patch::{self, PatchError, PatchKind},
     resource::Part,
@@ -26,13 +29,21 @@ impl Server {
             "application/merge-patch+json" => PatchKind::Merge,
             "application/strategic-merge-patch+json" if !call.target.served.resource.is_custom => PatchKind::Strategic,
             "application/apply-patch+yaml" => return self.apply(call),
-            _ => return Err(unsupported(call)),
+            "application/strategic-merge-patch+json" => return Err(unsupported()),
+            _ if call.target.served.resource.is_custom => return Err(unsupported()),
+            _ => {
+                return Err(
+                    Failure::new(415, "UnsupportedMediaType", "415: Unsupported Media Type").with_empty_details()
+                );
+            }
         };
         let options = WriteOptions::parse(call.request, "PatchOptions")?;
         let live = self.live(call.target)?;
         let served = call.target.served.clone();
         let patched = patch::apply(&served.present(&live), kind, &call.request.body, &served.resource.schema)?;
-        let decoded = decode::patched(patched, &served, options.field_validation)?;
+        let mut decoded = decode::patched(patched, &served, options.field_validation)?;
+        place(call, &mut decoded.object)?;
+        check_name(call, &decoded.object)?;
         self.write_patched(call, &options, &live, decoded)
     }
 
@@ -54,29 +65,44 @@ impl Server {
         let options = WriteOptions::parse(call.request, "PatchOptions")?;
         let served = call.target.served.clone();
         let resource = &served.resource;
-        let intent = decode::parse_yaml(&call.request.body)?;
+        let intent = parse_intent(&call.request.body)?;
         let live = match self.live(call.target) {
             Err(failure) if part(call) == Part::Status => return Err(failure),
             live => live.ok(),
         };
-        if let Some(uid) = intent["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty() && live.is_none()) {
-            let why =
-                format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
-            return Err(Failure::conflict(resource, &call.target.name, &why));
-        }
         let writer = Writer { manager: &options.field_manager, subresource: &call.target.subresource };
         let shown = live.as_ref().map(|live| served.present(live));
         let shown = shown.as_ref().map(|live| live.value());
         let mut merged = apply::apply(shown, &intent, resource, writer, options.force, call.now)?;
+        if let Some(uid) = merged["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty() && live.is_none()) {
+            let why =
+                format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+            return Err(Failure::conflict(resource, &call.target.name, &why));
+        }
+        check_name(call, &merged)?;
         merged["apiVersion"] = served.api_version.as_str().into();
         let warnings = decode::unknown_fields(intent, &served, options.field_validation)?;
         let decoded = decode::value(merged, &served)?;
         let reply = match live {
             Some(live) => self.replace(call, &options, &live, decoded.object)?,
-            None => self.insert(call, &options, decoded.object)?,
+            None => {
+                self.authorize_creation(call)?;
+                self.insert(call, &options, decoded.object)?
+            }
         };
         Ok(decode::warn(reply, &warnings))
     }
+}
+
+fn parse_intent(body: &[u8]) -> Result<Value, Failure> {
+    let intent = decode::parse_yaml(body)?;
+    if intent.is_object() || intent.is_null() {
+        return Ok(intent);
+    }
+    Err(Failure::bad_request(format!(
+        "error decoding patch: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+        json_name(&intent)
+    )))
 }
 
 impl From<PatchError> for Failure {
@@ -86,6 +112,9 @@ impl From<PatchError> for Failure {
             PatchError::BadRequest(_) => Self::bad_request(message),
             PatchError::TooLarge(_) => Self::new(413, "RequestEntityTooLarge", message),
             PatchError::Unprocessable => Self::new(422, "Invalid", message).with_empty_details(),
+            PatchError::Mistyped { patch, .. } => {
+                Self::invalid_kind("", "", "", &[Cause::new(CauseKind::Invalid, "patch", patch.into(), message)])
+            }
             PatchError::Unfit(_) => Self::new(500, "", message),
         }
     }
@@ -109,10 +138,9 @@ impl From<Refusal> for Failure {
     }
 }
 
-fn unsupported(call: Call<'_>) -> Failure {
-    let strategic = if call.target.served.resource.is_custom { "" } else { "application/strategic-merge-patch+json, " };
-    Failure::unsupported_media_type(format!(
+fn unsupported() -> Failure {
+    Failure::unsupported_media_type(
         "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, \
-         application/merge-patch+json, {strategic}application/apply-patch+yaml, application/apply-patch+cbor"
-    ))
+         application/merge-patch+json, application/apply-patch+yaml",
+    )
 }

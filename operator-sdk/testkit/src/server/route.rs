@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::kinds::{Kinds, Served};
+use super::{
+    access::Access,
+    kinds::{Kinds, Served},
+    options::is_true,
+};
 use crate::{failure::Failure, request::Request, store::Key};
 
 /// What is asked for.
@@ -13,8 +17,8 @@ pub(crate) enum Route {
     Object(Target),
     /// Anything else.
     Other,
-    /// A kind of a group that has none by this name, and may have any.
-    Unknown,
+    /// A kind that is not served.
+    Unknown { access: Access, is_built_in: bool },
 }
 
 /// What a request is about.
@@ -85,22 +89,26 @@ pub(crate) fn parse(kinds: &Kinds, request: &Request) -> Result<Route, Failure> 
         [plural, rest @ ..] => ("", *plural, rest),
         [] => return Ok(Route::Other),
     };
-    let Some(served) = kinds.get(group, version, plural) else {
-        return match group {
-            "authorization.k8s.io" | "authentication.k8s.io" => Ok(Route::Other),
-            group if kinds.is_built_in_group(group) => Err(Failure::no_such_path()),
-            _ => Ok(Route::Unknown),
-        };
-    };
     let (name, subresource) = match rest {
         [] => ("", String::new()),
         [name] => (*name, String::new()),
         [name, subresource @ ..] => (*name, subresource.join("/")),
     };
+    let Some(served) = kinds.get(group, version, plural) else {
+        if matches!(group, "authorization.k8s.io" | "authentication.k8s.io") {
+            return Ok(Route::Other);
+        }
+        let verb = verb(request, name, true)?.as_str().to_owned();
+        let (group, resource) = (group.to_owned(), plural.to_owned());
+        let is_built_in = kinds.is_built_in_group(&group);
+        let access = Access { verb, group, resource, namespace: namespace.to_owned(), name: name.to_owned() };
+        return Ok(Route::Unknown { access, is_built_in });
+    };
     if !served.resource.is_namespaced && !namespace.is_empty() {
         return Err(Failure::no_such_path());
     }
-    let verb = verb(request, name)?;
+    let is_custom = served.resource.is_custom;
+    let verb = verb(request, name, is_custom)?;
     let needs_namespace = served.resource.is_namespaced && namespace.is_empty();
     if needs_namespace && !(name.is_empty() && matches!(verb, Verb::List | Verb::Watch)) {
         return Err(if name.is_empty() { Failure::method_not_allowed() } else { Failure::no_such_path() });
@@ -114,8 +122,8 @@ pub(crate) fn parse(kinds: &Kinds, request: &Request) -> Result<Route, Failure> 
     }))
 }
 
-fn verb(request: &Request, name: &str) -> Result<Verb, Failure> {
-    let is_watch = matches!(request.query("watch"), Some("true" | "1" | ""));
+fn verb(request: &Request, name: &str, is_custom: bool) -> Result<Verb, Failure> {
+    let is_watch = request.query("watch").is_some_and(|value| is_true(Some(value)));
     Ok(match (&request.method, name.is_empty()) {
         (&Method::GET, true) if is_watch => Verb::Watch,
         (&Method::GET, true) => Verb::List,
@@ -125,6 +133,9 @@ fn verb(request: &Request, name: &str) -> Result<Verb, Failure> {
         (&Method::PATCH, false) => Verb::Patch,
         (&Method::DELETE, false) => Verb::Delete,
         (&Method::DELETE, true) => Verb::DeleteCollection,
+        (&Method::PUT | &Method::PATCH, true) if is_custom => {
+            return Err(Failure::bad_request("name must be provided"));
+        }
         _ => return Err(Failure::method_not_allowed()),
     })
 }

@@ -47,7 +47,7 @@ impl Server {
         let manager = options.manager(call.request);
         let writer = Writer { manager: &manager, subresource: "scale" };
         let mut new = apply::update(Some(&live), new, &resource, writer, call.now);
-        forget_times(&mut new);
+        forget_times(&mut new, &manager, replicas);
         let reply = self.replace(call, &options, &live, new)?;
         Ok(Reply::value(200, scale(&Object::new(reply.to_value()), paths)))
     }
@@ -124,9 +124,10 @@ fn negative(name: &str, replicas: i64) -> Failure {
     Failure::invalid_kind("autoscaling", "Scale", name, &[cause])
 }
 
-/// The real server does not say when a field was scaled.
-fn forget_times(object: &mut Value) {
+/// The real server does not say when a field was scaled, nor that it was scaled to nothing.
+fn forget_times(object: &mut Value, manager: &str, replicas: i64) {
     let Some(entries) = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut) else { return };
+    entries.retain(|entry| replicas > 0 || entry["subresource"] != "scale" || entry["manager"] != manager);
     for entry in entries.iter_mut().filter(|entry| entry["subresource"] == "scale") {
         remove(entry, "time");
     }

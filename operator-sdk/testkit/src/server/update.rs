@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     Call, Reply, Server,
-    create::{has_generation, place, remove, revision_of},
+    create::{TOO_LARGE, has_generation, is_too_large, place, remove, revision_of},
     decode::{self, Decoded},
     namespace::{has_finalizers, is_namespace},
     options::WriteOptions,
@@ -29,17 +29,10 @@ impl Server {
         let Decoded { mut object, warnings } =
             decode::object(call.request, &call.target.served, options.field_validation)?;
         place(call, &mut object)?;
-        let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        if name != call.target.name {
-            let asked = &call.target.name;
-            return Err(Failure::bad_request(if name.is_empty() {
-                format!("the name of the object ({asked} based on URL) was undeterminable: name must be provided")
-            } else {
-                format!("the name of the object ({name}) does not match the name on the URL ({asked})")
-            }));
-        }
+        check_name(call, &object)?;
         let live = match self.live(call.target) {
             Err(_) if is_created_by_update(resource) && part(call) == Part::Main => {
+                self.authorize_creation(call)?;
                 let object = options.note_creation(call, object);
                 return self.insert(call, &options, object);
             }
@@ -62,7 +55,8 @@ impl Server {
     ) -> Result<Reply, Failure> {
         let served = &call.target.served;
         let (resource, part) = (&served.resource, part(call));
-        let warnings = metadata::remove_double_owners(&mut new);
+        let mut warnings = metadata::remove_double_owners(&mut new);
+        warnings.extend(metadata::finalizer_warnings(resource, &new, Some(live)));
         check_version(call, live, &mut new)?;
         keep_system_metadata(&mut new, live);
         keep_other_part(resource, &mut new, live, part);
@@ -72,6 +66,7 @@ impl Server {
         if !causes.is_empty() {
             return Err(Failure::invalid(resource, &call.target.name, &causes));
         }
+        warnings.extend(resource.rules.warn(&new, Some(live), part));
         let new = apply::keep_times(live, new);
         if is_last_finalizer_gone(&new, live) && !(is_namespace(resource) && has_finalizers(&new)) {
             // Watches are told the state before this last write.
@@ -83,12 +78,28 @@ impl Server {
         if new == *live.value() {
             return Ok(Reply::object(200, served.present(live)));
         }
+        if is_too_large(&new) {
+            return Err(Failure::new(500, "", TOO_LARGE));
+        }
         if options.is_dry_run {
             return Ok(Reply::object(200, Object::new(new)));
         }
         let commit = self.commit(call, call.target.key(), Change::Updated, new);
         Ok(decode::warn(Reply::object(200, served.present(&commit.after)), &warnings))
     }
+}
+
+/// Refuses an object of another name than the path's.
+pub(super) fn check_name(call: Call<'_>, object: &Value) -> Result<(), Failure> {
+    let (name, asked) = (object["metadata"]["name"].as_str().unwrap_or_default(), &call.target.name);
+    if name == asked {
+        return Ok(());
+    }
+    Err(Failure::bad_request(if name.is_empty() {
+        format!("the name of the object ({asked} based on URL) was undeterminable: name must be provided")
+    } else {
+        format!("the name of the object ({name}) does not match the name on the URL ({asked})")
+    }))
 }
 
 /// Which part of the object a request writes.

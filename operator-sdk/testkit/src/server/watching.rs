@@ -58,9 +58,9 @@ impl Server {
         {
             return Ok(wait);
         }
-        let seconds = match request.query("timeoutSeconds").and_then(|seconds| seconds.parse::<u64>().ok()) {
-            None | Some(0) => SHORTEST_WATCH_SECONDS + self.random.below(SHORTEST_WATCH_SECONDS),
-            Some(seconds) => seconds,
+        let seconds = match list::number(request, "timeoutSeconds")? {
+            0 => SHORTEST_WATCH_SECONDS + self.random.below(SHORTEST_WATCH_SECONDS),
+            seconds => seconds,
         };
         let deadline = call.now + Duration::from_secs(seconds);
         let mut watch = Watch {
@@ -166,9 +166,12 @@ impl Server {
     fn tell_state(&self, watch: &mut Watch, ends_with_bookmark: bool) {
         let collection = &watch.served.collection;
         let mut objects = self.store.list_at(collection, watch.scope.as_deref(), watch.position);
+        for object in &mut objects {
+            *object = watch.served.present(object);
+        }
         objects.retain(|object| watch.selector.matches(object));
-        let added = |object: &Arc<Object>| WatchEvent { kind: EventKind::Added, object: watch.served.present(object) };
-        let mut initial: Vec<WatchEvent> = objects.iter().map(added).collect();
+        let added = |object| WatchEvent { kind: EventKind::Added, object };
+        let mut initial: Vec<WatchEvent> = objects.into_iter().map(added).collect();
         if ends_with_bookmark {
             let kind = &watch.served.resource.kind;
             initial.push(WatchEvent::bookmark(&watch.served.api_version, kind, watch.position, true));
@@ -195,7 +198,8 @@ impl Watch {
         if self.scope.as_ref().is_some_and(|scope| *scope != commit.key.namespace()) {
             return None;
         }
-        let is_wanted = |object: &Arc<Object>| self.selector.is_empty() || self.selector.matches(object);
+        let is_wanted =
+            |object: &Arc<Object>| self.selector.is_empty() || self.selector.matches(&self.served.present(object));
         let was = commit.before.as_ref().filter(|before| is_wanted(before));
         let is = commit.change != Change::Deleted && is_wanted(&commit.after);
         let (kind, object) = match (was, is) {

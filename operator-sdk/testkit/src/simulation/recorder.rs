@@ -127,6 +127,12 @@ impl Recorder {
         }
     }
 
+    /// Who sent a request; `None`: no process did.
+    pub(crate) fn sender(&self, request: u64) -> Option<&str> {
+        let place = self.places.get(&request)?;
+        self.record.requests.get(*place).map(|requested| &*requested.process)
+    }
+
     fn requested_mut(&mut self, request: u64) -> Option<&mut Requested> {
         self.places.get(&request).and_then(|place| self.record.requests.get_mut(*place))
     }

@@ -1,13 +1,13 @@
 //! One run, from an empty server to the end of the quiet hour.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
 use super::{
     Simulation, logs,
-    process::{Definition, Process},
+    process::Process,
     recorder::{Recorder, counts},
     workload::{self, perform},
     world::World,
@@ -17,6 +17,7 @@ use crate::{
     oracle::reference::Reference,
     record::{Record, Settled},
     server::Server,
+    store::Commit,
 };
 
 /// More writes an hour that change nothing are a hot loop.
@@ -68,7 +69,7 @@ async fn drive(simulation: &Simulation, seed: u64, plan: &Plan, reference: Optio
     }
     let now = world.now();
     world.recorder().judge_settled(now);
-    stay_quiet(&world, simulation.limits.stays_quiet_for, &simulation.processes).await;
+    stay_quiet(&world, simulation).await;
     let now = world.now();
     let used = world.network().with(|server, _| server.used_permissions().clone());
     let mut recorder = world.recorder();
@@ -124,12 +125,14 @@ fn deadline(world: &World, begun: Timestamp, within: Duration) -> Timestamp {
     struck.unwrap_or(begun).max(begun) + within
 }
 
-/// Lets time pass in which nothing may change, and hardly anything be tried.
-async fn stay_quiet(world: &World, span: Duration, processes: &[Definition]) {
+/// Lets time pass in which nothing may change, and hardly anything be tried, but by actors: a container that crashes again
+/// and again is no fault of who is on trial.
+async fn stay_quiet(world: &World, simulation: &Simulation) {
+    let span = simulation.limits.stays_quiet_for;
     let (begun, before) = (world.now(), world.recorder().record().commits.len());
     sleep(span).await;
     let mut recorder = world.recorder();
-    for process in processes.iter().filter(|process| !process.is_actor) {
+    for process in simulation.processes.iter().filter(|process| !process.is_actor) {
         let requests = recorder.record().requests.iter().rev().take_while(|request| request.sent >= begun);
         let (mut reads, mut writes) = (0, 0);
         for request in requests.filter(|request| request.process == process.name && request.counted.request.is_some()) {
@@ -144,9 +147,11 @@ async fn stay_quiet(world: &World, span: Duration, processes: &[Definition]) {
             }
         }
     }
+    let actors: BTreeSet<&str> = simulation.actors().collect();
+    let is_actors = |commit: &Commit| recorder.sender(commit.request).is_some_and(|name| actors.contains(name));
     let late: Vec<String> = recorder.record().commits[before..]
         .iter()
-        .filter(|commit| counts(commit))
+        .filter(|commit| counts(commit) && !is_actors(commit))
         .map(|commit| format!("{:?} {} {}", commit.change, commit.collection.plural, commit.key))
         .collect();
     if !late.is_empty() {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::echo;
+
 /// One place where they differ.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
@@ -41,6 +43,7 @@ fn compare(path: &str, real: Option<&Value>, simulated: Option<&Value>, found: &
                 compare(&join(path, &at.to_string()), left.get(at), right.get(at), found);
             }
         }
+        (Some(Value::String(left)), Some(Value::String(right))) if echo::are_alike(left, right) => {}
         (left, right) if left == right => {}
         (left, right) => {
             found.push(Difference { path: path.to_owned(), real: left.cloned(), simulated: right.cloned() });

@@ -1,17 +1,26 @@
 //! What a refusal shows of Go: a value that is wrong is repeated as the server's own structures are, not as it was sent,
 //! and the forbidden part of an update as a comparison of such structures. No client can use either.
 
+const MASKED: &str = "value: {…}";
+
 /// A message without what only Go could print.
 pub fn mask(text: &str) -> String {
-    let text =
-        text.split_once("\n\u{a0}\u{a0}core.").or_else(|| text.split_once("\n  core.")).map_or(text, |(head, _)| head);
+    let text = text.split_once("\n@@ ").map_or(text, |(head, _)| head);
+    mask_objects(text, is_of_go)
+}
+
+/// Whether two messages are the same but for the objects that they repeat, one of which was masked.
+pub fn are_alike(real: &str, simulated: &str) -> bool {
+    real.contains(MASKED) && mask_objects(real, |_| true) == mask_objects(simulated, |_| true)
+}
+
+fn mask_objects(text: &str, is_masked: impl Fn(&str) -> bool) -> String {
     let mut masked = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("value: {") {
-        let end = length(after);
-        let (value, after) = after.split_at(end);
-        let shown = if is_of_go(value) { "…}" } else { value };
-        masked.push_str(&format!("{before}value: {{{shown}"));
+        let (value, after) = after.split_at(length(after));
+        masked.push_str(before);
+        masked.push_str(&if is_masked(value) { MASKED.to_owned() } else { format!("value: {{{value}") });
         rest = after;
     }
     masked + rest

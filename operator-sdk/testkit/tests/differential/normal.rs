@@ -3,9 +3,10 @@
 //! - uids: `uid1`, `uid2` … in the order in which they appear;
 //! - resourceVersions of objects: their rank among all that the case saw; those of lists and bookmarks, which other
 //!   writers move: from which of these on (`from rv3`);
-//! - times near the case's own: `now`, or `now+30s`;
+//! - times within the case: `now`; the end of a grace period: `now+30s`;
 //! - names made from `generateName`, addresses of Services, node ports, continue tokens, the namespace's name;
 //! - `managedFields`: by manager, as two that wrote within a second may stand either way;
+//! - Go's picture of what an update changes in a pod, after the refusal: gone;
 //! - the order of the causes of a refusal, and what is too long to read;
 //! - bookmarks, except the one that ends the initial events: they come when they come.
 
@@ -32,7 +33,12 @@ pub fn normalise(observed: &Observed) -> Value {
         (name.clone(), json!({ "events": events, "closed": watch.is_closed }))
     });
     raw.push(Value::Object(watches.collect()));
-    let mut names = Names { started: observed.started, bases: observed.bases.clone(), ..Names::default() };
+    let mut names = Names {
+        started: observed.started,
+        took: i64::try_from(observed.took.as_secs()).unwrap_or(i64::MAX),
+        bases: observed.bases.clone(),
+        ..Names::default()
+    };
     names.texts.push((observed.namespace.clone(), "NS".to_owned()));
     raw.iter().for_each(|value| names.gather(value, false));
     let mut normal: Vec<Value> = raw.iter().map(|value| names.rename(value, "", false)).collect();
@@ -62,6 +68,8 @@ fn is_plain_bookmark(event: &Value) -> bool {
 #[derive(Default)]
 struct Names {
     started: Timestamp,
+    /// In seconds.
+    took: i64,
     bases: Vec<String>,
     uids: BTreeMap<String, usize>,
     revisions: BTreeSet<u64>,
@@ -177,7 +185,8 @@ impl Names {
                         "object" => is_bookmark,
                         _ => false,
                     };
-                    (self.text(name), self.rename(value, name, inner))
+                    let end = (name == "deletionTimestamp").then(|| self.end_of_grace(fields)).flatten();
+                    (self.text(name), end.unwrap_or_else(|| self.rename(value, name, inner)))
                 });
                 Value::Object(renamed.collect())
             }
@@ -195,6 +204,7 @@ impl Names {
     }
 
     fn text(&self, text: &str) -> String {
+        let text = &without_picture(text);
         let mut renamed = String::new();
         let mut at = 0;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
@@ -221,20 +231,28 @@ impl Names {
         Some((UID_LENGTH, format!("uid{}", self.uids.get(uid).copied().unwrap_or(0))))
     }
 
-    /// The time that a text begins with, in ten-second steps from the beginning of the case, so that its own few seconds
-    /// do not show.
+    /// The time that a text begins with.
     fn time(&self, text: &str) -> Option<(usize, String)> {
         if !text.as_bytes().first()?.is_ascii_digit() || text.as_bytes().get(10) != Some(&b'T') {
             return None;
         }
         let length = text.bytes().take(30).position(|byte| byte == b'Z')? + 1;
         let time: Timestamp = text[..length].parse().ok()?;
-        let seconds = time.as_second() - self.started.as_second();
-        match seconds {
-            -3600..10 => Some((length, "now".to_owned())),
-            10..200_000 => Some((length, format!("now+{}s", seconds / 10 * 10))),
-            _ => None,
-        }
+        self.is_within(time, 0).then(|| (length, "now".to_owned()))
+    }
+
+    /// Whether a time is so many seconds after one within the case.
+    fn is_within(&self, time: Timestamp, after: i64) -> bool {
+        let seconds = time.as_second() - self.started.as_second() - after;
+        // What the server does takes a moment after the answer, too.
+        (-3600..=self.took + 2).contains(&seconds)
+    }
+
+    /// When a grace period ends.
+    fn end_of_grace(&self, metadata: &Map<String, Value>) -> Option<Value> {
+        let grace = metadata.get("deletionGracePeriodSeconds")?.as_i64()?;
+        let end: Timestamp = metadata.get("deletionTimestamp")?.as_str()?.parse().ok()?;
+        (grace > 0 && self.is_within(end, grace)).then(|| json!(format!("now+{grace}s")))
     }
 }
 
@@ -260,7 +278,7 @@ fn shorten(text: String) -> String {
 /// Messages that name revisions: numbers after a colon, a quote or a bracket.
 fn mask_revisions(text: &str) -> String {
     let lower = text.to_lowercase();
-    if !["resource version", "resourceversion in", "\"resourceversion\":"].iter().any(|words| lower.contains(words)) {
+    if !["resource version", "resourceversion"].iter().any(|words| lower.contains(words)) {
         return text.to_owned();
     }
     let mut masked = String::new();
@@ -277,6 +295,14 @@ fn mask_revisions(text: &str) -> String {
         }
     }
     masked
+}
+
+/// A refusal without Go's picture of what changed, which ends with a line of its own.
+fn without_picture(text: &str) -> String {
+    match (text.find("\n@@ "), text.rfind('\n')) {
+        (Some(start), Some(end)) => format!("{}{}", &text[..start], &text[end + 1..]),
+        _ => text.to_owned(),
+    }
 }
 
 fn sorted(fields: &Map<String, Value>) -> BTreeMap<&String, &Value> {

@@ -49,7 +49,10 @@ pub async fn client() -> Client {
     let path =
         std::env::var_os("KUBECONFIG").expect("KUBECONFIG names a control plane; see `cargo xtask differential`");
     let kubeconfig = Kubeconfig::read_from(path).expect("a kubeconfig");
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a kubeconfig");
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    let mut config = config.expect("a kubeconfig");
+    // A refusal is an answer, too.
+    config.default_retry = false;
     Client::try_from(config).expect("a client")
 }
 

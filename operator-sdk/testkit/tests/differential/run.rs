@@ -33,6 +33,8 @@ pub struct Observed {
     pub bases: Vec<String>,
     /// When the case began, by the server's clock.
     pub started: jiff::Timestamp,
+    /// How long it took.
+    pub took: Duration,
     /// The answers, one a step.
     pub answers: Vec<Answer>,
     /// The events of each watch.
@@ -94,6 +96,7 @@ pub async fn run(client: &Client, definitions: &[Value], case: &Case, namespace:
         watches: BTreeMap::new(),
     };
     let started = run.make_namespace().await;
+    let clock = tokio::time::Instant::now();
     let mut answers = Vec::new();
     let bases = case.steps.iter().filter_map(|step| step.body.as_ref()?["metadata"]["generateName"].as_str());
     let bases = bases.map(|base| run.known.fill(base)).collect();
@@ -104,7 +107,7 @@ pub async fn run(client: &Client, definitions: &[Value], case: &Case, namespace:
         answers.push(answer);
     }
     let watches = run.finish_watches().await;
-    Observed { namespace: namespace.to_owned(), bases, started, answers, watches }
+    Observed { namespace: namespace.to_owned(), bases, started, took: clock.elapsed(), answers, watches }
 }
 
 struct Run<'a> {

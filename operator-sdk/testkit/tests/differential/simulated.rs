@@ -23,7 +23,9 @@ pub fn run(file: &File, case: &Case) -> Value {
 }
 
 async fn observe(file: &File, case: &Case) -> Observed {
-    let network = Network::new(Server::new(1));
+    let mut server = Server::new(1);
+    server.enforce_permissions(true);
+    let network = Network::new(server);
     let client = client(&network);
     run::prepare(&client, file).await;
     run::run(&client, &file.definitions, case, "simulated").await

@@ -27,6 +27,8 @@ const GRACE: Duration = Duration::from_secs(50);
 const QUARANTINE: Duration = Duration::from_secs(40);
 const RETRY: Duration = Duration::from_secs(1);
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+/// Which the server gives every new node.
+const NOT_READY: &str = "node.kubernetes.io/not-ready";
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Task {
@@ -102,8 +104,7 @@ impl Lifecycle {
             match &seen.after {
                 None => self.agenda.at(Instant::now() + QUARANTINE, Task::CollectPods(name)),
                 Some(node) => {
-                    let is_lost = taints(node).any(|taint| taint["key"] == UNREACHABLE);
-                    if is_lost && is_true(node, "Ready") {
+                    if taints(node).any(is_of_health) && is_true(node, "Ready") {
                         self.agenda.at(Instant::now(), Task::Find(name.clone()));
                     }
                     self.judge_pods(&name);
@@ -169,7 +170,7 @@ impl Lifecycle {
         let conditions = ["MemoryPressure", "DiskPressure", "PIDPressure", "Ready"].map(unknown);
         let node =
             self.hand.merge(&self.nodes, &node, "status", &json!({ "status": { "conditions": conditions } })).await?;
-        let mut tainted: Vec<Value> = taints(&node).filter(|taint| taint["key"] != UNREACHABLE).cloned().collect();
+        let mut tainted: Vec<Value> = taints(&node).filter(|taint| !is_of_health(taint)).cloned().collect();
         for effect in ["NoSchedule", "NoExecute"] {
             tainted.push(json!({ "key": UNREACHABLE, "effect": effect, "timeAdded": seconds(now) }));
         }
@@ -189,7 +190,7 @@ impl Lifecycle {
 
     async fn find(&mut self, name: &str) -> Result<(), Failed> {
         let Some(node) = self.hand.get(&self.nodes, "", name).await? else { return Ok(()) };
-        let left = taints(&node).filter(|taint| taint["key"] != UNREACHABLE).cloned().collect();
+        let left = taints(&node).filter(|taint| !is_of_health(taint)).cloned().collect();
         self.taint(&node, left).await
     }
 
@@ -240,6 +241,11 @@ impl Lifecycle {
     fn now(&self) -> Timestamp {
         self.environment.wall()
     }
+}
+
+/// Whether a taint says that a node is not well.
+fn is_of_health(taint: &Value) -> bool {
+    taint["key"] == UNREACHABLE || taint["key"] == NOT_READY
 }
 
 /// One that is gone, or has another in its place, needs nothing any more.

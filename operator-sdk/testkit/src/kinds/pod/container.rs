@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::findings::{Findings, fields, items};
+use super::super::findings::{Findings, fields, go_value, items};
 use crate::{names, schema::quantity::Quantity};
 
 const HANDLERS: [&str; 5] = ["exec", "httpGet", "tcpSocket", "grpc", "sleep"];
@@ -12,6 +12,7 @@ const ENV_SOURCES: [&str; 5] = ["fieldRef", "resourceFieldRef", "configMapKeyRef
 pub(super) fn check(spec: &Value, path: &str, findings: &mut Findings) {
     let volumes: Vec<&str> = items(&spec["volumes"]).filter_map(|volume| volume["name"].as_str()).collect();
     let containers = format!("{path}.containers");
+    let is_pod = path == "spec";
     if items(&spec["containers"]).next().is_none() {
         findings.required(containers.as_str(), "");
     }
@@ -19,14 +20,14 @@ pub(super) fn check(spec: &Value, path: &str, findings: &mut Findings) {
     let mut host_ports: Vec<String> = Vec::new();
     for (index, container) in items(&spec["containers"]).enumerate() {
         let path = format!("{containers}[{index}]");
-        check_common(container, &volumes, &path, findings);
+        check_common(container, &volumes, is_pod, &path, findings);
         check_name_is_new(container, &mut names, &path, findings);
         check_probes(container, &path, findings);
         check_host_ports(container, &mut host_ports, &path, findings);
     }
     for (index, container) in items(&spec["initContainers"]).enumerate() {
         let path = format!("{path}.initContainers[{index}]");
-        check_common(container, &volumes, &path, findings);
+        check_common(container, &volumes, is_pod, &path, findings);
         check_name_is_new(container, &mut names, &path, findings);
         if container["restartPolicy"] == "Always" {
             check_probes(container, &path, findings);
@@ -41,13 +42,17 @@ pub(super) fn check(spec: &Value, path: &str, findings: &mut Findings) {
     }
 }
 
-fn check_common(container: &Value, volumes: &[&str], path: &str, findings: &mut Findings) {
+fn check_common(container: &Value, volumes: &[&str], is_pod: bool, path: &str, findings: &mut Findings) {
     match container["name"].as_str().unwrap_or_default() {
         "" => findings.required(format!("{path}.name"), ""),
         name => findings.label(&format!("{path}.name"), name),
     }
-    if container["image"].as_str().unwrap_or_default().is_empty() {
+    let image = container["image"].as_str().unwrap_or_default();
+    if image.is_empty() {
         findings.required(format!("{path}.image"), "");
+    } else if is_pod && image.trim() != image {
+        let detail = "must not have leading or trailing whitespace";
+        findings.invalid(format!("{path}.image"), &container["image"], detail);
     }
     let policies = ["File", "FallbackToLogsOnError"];
     findings.not_one_of(format!("{path}.terminationMessagePolicy"), &container["terminationMessagePolicy"], &policies);
@@ -57,6 +62,20 @@ fn check_common(container: &Value, volumes: &[&str], path: &str, findings: &mut 
     let policies = ["Always", "IfNotPresent", "Never"];
     findings.not_one_of(format!("{path}.imagePullPolicy"), &container["imagePullPolicy"], &policies);
     check_resources(&container["resources"], &format!("{path}.resources"), findings);
+    check_security(&container["securityContext"], &format!("{path}.securityContext"), findings);
+}
+
+fn check_security(context: &Value, path: &str, findings: &mut Findings) {
+    for key in ["runAsUser", "runAsGroup"] {
+        let id = &context[key];
+        if id.as_i64().is_some_and(|id| !(0..=i64::from(i32::MAX)).contains(&id)) {
+            findings.invalid(format!("{path}.{key}"), id, format!("must be between 0 and {}, inclusive", i32::MAX));
+        }
+    }
+    if context["allowPrivilegeEscalation"] == json!(false) && context["privileged"] == json!(true) {
+        let detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
+        findings.invalid(path, &go_value(context), detail);
+    }
 }
 
 fn check_name_is_new<'a>(container: &'a Value, names: &mut Vec<&'a str>, path: &str, findings: &mut Findings) {
@@ -102,6 +121,44 @@ fn check_host_ports(container: &Value, seen: &mut Vec<String>, path: &str, findi
     }
 }
 
+/// What is told of containers that pass.
+pub(in crate::kinds) fn warnings(spec: &Value, path: &str) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for key in ["containers", "initContainers"] {
+        for (index, container) in items(&spec[key]).enumerate() {
+            let path = format!("{path}.{key}[{index}]");
+            warn_of_ports(&container["ports"], &format!("{path}.ports"), &mut warnings);
+            warn_of_variables(&container["env"], &format!("{path}.env"), &mut warnings);
+        }
+    }
+    warnings
+}
+
+fn warn_of_ports(ports: &Value, path: &str, warnings: &mut Vec<String>) {
+    let mut seen: Vec<(&Value, &Value)> = Vec::new();
+    for (index, port) in items(ports).enumerate() {
+        let identity = (&port["containerPort"], &port["protocol"]);
+        if let Some(first) = seen.iter().position(|seen| *seen == identity) {
+            warnings.push(format!("{path}[{index}]: duplicate port definition with {path}[{first}]"));
+        }
+        seen.push(identity);
+    }
+}
+
+fn warn_of_variables(variables: &Value, path: &str, warnings: &mut Vec<String>) {
+    let mut seen: Vec<&Value> = Vec::new();
+    for (index, variable) in items(variables).enumerate() {
+        let name = &variable["name"];
+        if seen.contains(&name) {
+            let name = name.as_str().unwrap_or_default();
+            warnings.push(format!(
+                "{path}[{index}]: hides previous definition of {name:?}, which may be dropped when using apply"
+            ));
+        }
+        seen.push(name);
+    }
+}
+
 fn check_environment(variables: &Value, path: &str, findings: &mut Findings) {
     for (index, variable) in items(variables).enumerate() {
         let path = format!("{path}[{index}]");
@@ -119,6 +176,7 @@ fn check_environment(variables: &Value, path: &str, findings: &mut Findings) {
             continue;
         }
         let path = format!("{path}.valueFrom");
+        check_field(&source["fieldRef"], &format!("{path}.fieldRef"), findings);
         let given = ENV_SOURCES.iter().filter(|key| !source[**key].is_null()).count();
         let has_value = !variable["value"].as_str().unwrap_or_default().is_empty();
         let detail = match given {
@@ -130,6 +188,37 @@ fn check_environment(variables: &Value, path: &str, findings: &mut Findings) {
             _ => "may not have more than one field specified at a time",
         };
         findings.invalid(path, &json!(""), detail);
+    }
+}
+
+/// A field of the pod that a container may see.
+fn check_field(reference: &Value, path: &str, findings: &mut Findings) {
+    const FIELDS: [&str; 12] = [
+        "metadata.name",
+        "metadata.namespace",
+        "metadata.uid",
+        "spec.nodeName",
+        "spec.serviceAccountName",
+        "status.hostIP",
+        "status.hostIPs",
+        "status.podIP",
+        "status.podIPs",
+        "metadata.labels",
+        "metadata.annotations",
+        "spec.hostNetwork",
+    ];
+    if reference.is_null() {
+        return;
+    }
+    let field = reference["fieldPath"].as_str().unwrap_or_default();
+    let is_entry = ["metadata.labels['", "metadata.annotations['"].iter().any(|start| field.starts_with(start));
+    match field {
+        "" => findings.required(format!("{path}.fieldPath"), ""),
+        _ if is_entry || FIELDS.contains(&field) => {}
+        _ => {
+            let detail = format!("error converting fieldPath: field label not supported: {field}");
+            findings.invalid(format!("{path}.fieldPath"), &json!(field), detail);
+        }
     }
 }
 

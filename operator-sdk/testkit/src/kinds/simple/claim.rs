@@ -14,6 +14,11 @@ pub(super) fn check_claim(spec: &Value, old: Option<&Value>, findings: &mut Find
         let modes = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
         findings.not_one_of("spec.accessModes", mode, &modes);
     }
+    let (once, others): (Vec<&Value>, Vec<&Value>) =
+        items(&spec["accessModes"]).partition(|mode| **mode == "ReadWriteOncePod");
+    if !once.is_empty() && !others.is_empty() {
+        findings.forbidden("spec.accessModes", "may not use ReadWriteOncePod with other access modes");
+    }
     match storage(spec) {
         None => findings.required("spec.resources[storage]", ""),
         Some(amount) if amount.billionths() <= 0 => {
@@ -63,12 +68,10 @@ pub(super) fn check_storage_class(class: &Value, old: Option<&Value>, findings: 
         }
         return;
     };
-    if class["parameters"] != old["parameters"] {
-        // The server shows the former ones.
-        findings.invalid("parameters", &old["parameters"], "field is immutable");
-    }
-    for key in ["provisioner", "reclaimPolicy", "volumeBindingMode"] {
-        findings.immutable(&class[key], &old[key], key);
+    let keys = ["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"];
+    for key in keys.into_iter().filter(|key| class[*key] != old[*key]) {
+        // The server does not show what is given.
+        findings.invalid(key, &Value::Null, "field is immutable");
     }
 }
 

@@ -1,22 +1,32 @@
 //! ConfigMap and Secret.
 
-use serde_json::{Value, json};
+use serde_json::{Map as JsonMap, Value, json};
 
 use super::super::findings::{Findings, fields};
 
+const MAX_SIZE: usize = 1 << 20;
+const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /// What is given as text becomes data.
-pub(super) fn encode_texts(secret: &mut Value) {
-    let Some(texts) = secret.as_object_mut().and_then(|secret| secret.remove("stringData")) else { return };
-    if secret["data"].is_null() {
-        secret["data"] = json!({});
-    }
+pub(in crate::kinds) fn encode_texts(secret: &mut JsonMap<String, Value>) {
+    let Some(texts) = secret.remove("stringData") else { return };
+    let data = secret.entry("data").or_insert_with(|| json!({}));
     for (key, text) in fields(&texts) {
-        secret["data"][key] = base64(text.as_str().unwrap_or_default().as_bytes()).into();
+        data[key] = base64(text.as_str().unwrap_or_default().as_bytes()).into();
     }
 }
 
+fn decode_base64(text: &str) -> Vec<u8> {
+    let sextets: Vec<usize> =
+        text.bytes().filter_map(|letter| LETTERS.iter().position(|known| *known == letter)).collect();
+    let bytes = sextets.chunks(4).flat_map(|chunk| {
+        let bits = chunk.iter().fold(0, |bits, sextet| bits << 6 | sextet) << (6 * (4 - chunk.len()));
+        (0..chunk.len().saturating_sub(1)).map(move |place| (bits >> (16 - 8 * place) & 0xff) as u8)
+    });
+    bytes.collect()
+}
+
 fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
         let bits = chunk.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - chunk.len()));
@@ -52,8 +62,33 @@ pub(super) fn check(kind: &str, new: &Value, old: Option<&Value>, findings: &mut
             }
         }
     }
+    let sizes =
+        ["data", "binaryData"].into_iter().flat_map(|bag| fields(&new[bag])).map(|(_, value)| size(kind, value));
+    if sizes.sum::<usize>() > MAX_SIZE {
+        // So Go writes a path of nothing.
+        let field = if kind == "Secret" { "data" } else { "[]" };
+        findings.too_long(field, MAX_SIZE);
+    }
     if kind == "Secret" {
         check_secret(new, findings);
+    }
+}
+
+/// How many bytes a value is; those of a Secret are in base64.
+fn size(kind: &str, value: &Value) -> usize {
+    let length = value.as_str().map_or(0, str::len);
+    if kind == "Secret" { length / 4 * 3 } else { length }
+}
+
+/// What is told of a Secret that passes: only whether a certificate looks like one.
+pub(super) fn warnings(secret: &Value) -> Vec<String> {
+    let is_certificate = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).contains("-----BEGIN ");
+    let certificate = secret["data"]["tls.crt"].as_str().map(decode_base64);
+    match certificate {
+        Some(bytes) if secret["type"] == "kubernetes.io/tls" && !is_certificate(bytes.clone()) => {
+            vec!["tls: failed to find any PEM data in certificate input".to_owned()]
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -96,6 +131,22 @@ fn check_secret(secret: &Value, findings: &mut Findings) {
     for key in required.iter().filter(|key| secret["data"].get(**key).is_none()) {
         findings.required(format!("data[{key}]"), "");
     }
+    for key in [".dockercfg", ".dockerconfigjson"].into_iter().filter(|key| required.contains(key)) {
+        check_json(&secret["data"][key], &format!("data[{key}]"), findings);
+    }
+}
+
+/// Bytes that have to be JSON; in the words of Go's decoder where the first byte is wrong.
+fn check_json(data: &Value, path: &str, findings: &mut Findings) {
+    let Some(bytes) = data.as_str().map(decode_base64) else { return };
+    if serde_json::from_slice::<JsonMap<String, Value>>(&bytes).is_ok() {
+        return;
+    }
+    let problem = match bytes.first() {
+        None => "unexpected end of JSON input".to_owned(),
+        Some(first) => format!("invalid character '{}' looking for beginning of value", char::from(*first)),
+    };
+    findings.invalid(path, &json!("<secret contents redacted>"), problem);
 }
 
 #[cfg(test)]
@@ -106,6 +157,7 @@ mod tests {
     fn data_is_written_in_base64() {
         for (given, expected) in [("", ""), ("a", "YQ=="), ("ab", "YWI="), ("abc", "YWJj"), ("abcd", "YWJjZA==")] {
             assert_eq!(base64(given.as_bytes()), expected);
+            assert_eq!(decode_base64(expected), given.as_bytes());
         }
     }
 }

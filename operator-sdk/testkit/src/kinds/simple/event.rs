@@ -28,6 +28,8 @@ pub(super) fn check(event: &Value, old: Option<&Value>, is_new_group: bool, find
                 findings.required(key, "");
             }
         }
+        let controller = event[reporter].as_str().unwrap_or_default();
+        findings.problems(reporter, controller, crate::names::qualified_name_problems(controller));
         for (key, limit) in
             [("reportingInstance", 128), ("action", 128), ("reason", 128), ("note", 1024), ("message", 1024)]
         {

@@ -4,12 +4,20 @@ use serde_json::{Map as JsonMap, Value, json};
 
 use super::{check_lasting, set_strategy};
 use crate::kinds::{
-    default::or_set,
+    default::{or_set, set_within},
     findings::{Findings, is_empty_selector, is_none, selects},
     pod::check_template,
 };
 
 const GENERATION: &str = "deprecated.daemonset.template.generation";
+
+/// The annotation is there before the template is counted.
+pub(super) fn set_annotation(daemon_set: &mut JsonMap<String, Value>) {
+    let metadata = daemon_set.get_mut("metadata").and_then(Value::as_object_mut);
+    if let Some(metadata) = metadata {
+        set_within(metadata, "annotations", GENERATION, "0");
+    }
+}
 
 pub(super) fn set_defaults(spec: &mut JsonMap<String, Value>) {
     set_strategy(spec, "updateStrategy", &[("maxUnavailable", json!(1)), ("maxSurge", json!(0))]);

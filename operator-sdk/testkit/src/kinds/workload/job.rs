@@ -5,7 +5,7 @@ use serde_json::{Map as JsonMap, Value, json};
 use super::check_labels;
 use crate::kinds::{
     default::or_set,
-    findings::{Findings, fields},
+    findings::{Findings, fields, go_value},
     pod::check_template,
 };
 
@@ -96,7 +96,7 @@ pub(super) fn check(spec: &Value, old: Option<&Value>, findings: &mut Findings) 
         findings.immutable(&spec["completions"], &old["completions"], "spec.completions");
     }
     if spec["suspend"] != json!(true) && old["suspend"] != json!(true) {
-        findings.immutable(&spec["template"], &old["template"], "spec.template");
+        findings.immutable(&go_value(&spec["template"]), &go_value(&old["template"]), "spec.template");
     }
     for key in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] {
         findings.immutable(&spec[key], &old[key], &format!("spec.{key}"));

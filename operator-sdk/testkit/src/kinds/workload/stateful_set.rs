@@ -5,7 +5,7 @@ use serde_json::{Map as JsonMap, Value, json};
 use super::{check_labels, check_lasting, check_selector};
 use crate::kinds::{
     default::{or_set, set_within},
-    findings::{Findings, is_none, items},
+    findings::{Findings, go_value, is_none, items},
     pod::check_template,
 };
 
@@ -82,7 +82,7 @@ fn check_strategy(strategy: &Value, findings: &mut Findings) {
     match strategy["type"].as_str().unwrap_or_default() {
         "OnDelete" if !limits.is_null() => {
             let detail = "only allowed for updateStrategy 'RollingUpdate'";
-            findings.invalid(format!("{PATH}.rollingUpdate"), limits, detail);
+            findings.invalid(format!("{PATH}.rollingUpdate"), &go_value(limits), detail);
         }
         "OnDelete" => {}
         "RollingUpdate" if !limits.is_null() => {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{DIRECTIVE, PatchError, apply, order, unknown_directive, without_merge_key};
+use super::{DIRECTIVE, PatchError, order, unknown_directive, without_merge_key};
 use crate::{go_text::plain, schema::List};
 
 /// What the patch makes of the list, in the order of the patch; what is live only keeps its place among what is live.
@@ -76,7 +76,7 @@ fn merge_objects(mut live: Vec<Value>, patch: &[Value], key: &str, list: &List) 
         let found = live.iter_mut().find(|live| live.get(key) == Some(id));
         match (found, item) {
             (Some(Value::Object(found)), Value::Object(item)) => {
-                *found = apply(std::mem::take(found), item.clone(), &list.items)?;
+                *found = super::merge(std::mem::take(found), item.clone(), &list.items)?;
             }
             _ => live.push(item.clone()),
         }

@@ -114,6 +114,20 @@ fn an_item_without_its_key_and_an_unknown_directive_are_refused() {
     }
 }
 
+#[test]
+fn an_outcome_of_other_types_is_refused() {
+    for (patch, problem) in [
+        (json!({"hostname": 1}), "cannot convert int64 to string"),
+        (json!({"containers": {}}), "cannot restore slice from map"),
+        (json!({"nodeSelector": "x"}), "cannot restore map from string"),
+        (json!({"securityContext": []}), "cannot restore struct from: slice"),
+        (json!({"hostNetwork": "x"}), "cannot convert string to bool"),
+    ] {
+        let refused = patched(&three(), &patch).unwrap_err();
+        assert_eq!(refused.to_string(), problem);
+    }
+}
+
 fn names(spec: &Value) -> Vec<String> {
     let containers = spec["containers"].as_array().unwrap().iter();
     containers.map(|container| container["name"].as_str().unwrap().to_owned()).collect()
