@@ -102,7 +102,7 @@ impl Replica {
         for _ in count..database.spec.members {
             // What is sent now has come to the server or to nothing before anybody else can lead.
             if self.twin == Twin::Correct && !self.leads_for(PATIENCE) {
-                break;
+                return Ok(Some(RENEWED_EVERY));
             }
             let member = ConfigMap { metadata: database.child_of_any_name(), ..ConfigMap::default() };
             match timeout(PATIENCE, self.members.create(&PostParams::default(), &member)).await {
@@ -110,7 +110,7 @@ impl Replica {
                 Err(elapsed) => return Err(kube::Error::Service(elapsed.into())),
             }
         }
-        Ok(Some(RENEWED_EVERY))
+        Ok(None)
     }
 }
 
