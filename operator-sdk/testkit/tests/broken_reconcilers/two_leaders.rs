@@ -18,7 +18,7 @@ use kube::{
 use operator_testkit::{
     actor::GarbageCollector,
     request::User,
-    simulation::{Environment, Simulation},
+    simulation::{Environment, Limits, Simulation},
 };
 use serde_json::json;
 use tokio::time::{sleep, timeout};
@@ -32,6 +32,8 @@ use crate::{
 /// Who has not renewed the Lease for so long has lost it.
 const LEASE: Duration = Duration::from_secs(15);
 const RENEWED_EVERY: Duration = Duration::from_secs(5);
+/// Longer than anything here takes.
+const SHORT: Duration = Duration::from_secs(300);
 /// So long may a request take.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -130,7 +132,10 @@ async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
 
 fn simulation(twin: Twin) -> Simulation {
     let replica = move |environment| run(environment, twin);
+    // An election costs requests for as long as it goes on.
+    let limits = Limits { settles_within: SHORT, stays_quiet_for: SHORT, ..Limits::default() };
     empty_world()
+        .limits(limits)
         .process("replica-0", User::administrator(), replica)
         .process("replica-1", User::administrator(), replica)
         .actor(GarbageCollector::default())
