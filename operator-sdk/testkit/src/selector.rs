@@ -112,7 +112,7 @@ impl FieldRequirement {
         let is_equal = match value {
             Value::Null => self.value.is_empty() || self.value == "false",
             Value::String(text) => *text == self.value,
-            other => other.to_string() == self.value,
+            other => self.value == other.to_string(),
         };
         is_equal != self.is_negated
     }
