@@ -102,6 +102,9 @@ pub enum Effect {
     /// What the process asks from now on goes to a second API server, whose sight of the store has stood still since this
     /// moment; after this long it catches up.
     StaleView(Seconds),
+    /// So much later the process dies, and its next life asks a second API server, whose sight of the store has stood still
+    /// since this moment, and catches up half a minute after that.
+    TimeTravel(Seconds),
     /// The watch ends as at its time-out.
     WatchClose,
     /// The connection of the watch breaks.

@@ -4,6 +4,7 @@ mod answers;
 pub(crate) mod canonical;
 mod conditions;
 mod leaks;
+mod marks;
 pub(crate) mod reference;
 mod summary;
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub(crate) fn judge(record: &Record, reference: Option<&Reference>) -> Vec<Viola
     violations.extend(answers::judge(record));
     violations.extend(conditions::judge(record));
     violations.extend(leaks::judge(record));
+    violations.extend(marks::judge(record));
     if let Some(reference) = reference {
         let excesses = summary::excesses(&summary::summarise(record), &reference.summary, &record.plan);
         let violation = |message| Violation { oracle: "O3 summary", time: record.end, message };

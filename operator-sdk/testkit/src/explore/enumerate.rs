@@ -10,6 +10,8 @@ use crate::{
     simulation::MARK,
 };
 
+/// Longer than people wait between two steps, so that a process may forget one of them.
+const TRAVELS_AFTER_SECONDS: u64 = 150;
 /// Requests for Leases beyond this many of a process are all alike.
 const ELECTIONS_MAX: u32 = 6;
 
@@ -20,7 +22,11 @@ pub(super) fn singles(record: &Record, processes: &BTreeSet<&str>) -> Vec<Fault>
     let end = record.settled.last().map_or(record.end, |settled| settled.time);
     let in_time = record.requests.iter().take_while(|request| request.sent <= end);
     let requests = in_time.filter(|request| processes.contains(&*request.process));
-    let of_requests = requests.flat_map(at_request);
+    let wanted = wanted(record);
+    let of_requests = requests.flat_map(at_request).filter(|fault| {
+        // Who deletes what he has asked for wants something else than the reference comes to.
+        fault.effect != Effect::UserDelete || !wanted.contains(&fault.at)
+    });
     of_requests.chain(at_notifications(record, processes, &at_notification())).collect()
 }
 
@@ -36,6 +42,16 @@ fn at_notifications(record: &Record, processes: &BTreeSet<&str>, effects: &[Effe
     let causal = told.filter(|told| last_writes.get(&*told.process).is_some_and(|last| told.time < *last));
     let at = |told: &Notified| Moment::notification(&*told.process, told.number);
     causal.flat_map(|told| effects.iter().map(move |effect| Fault::new(at(told), effect.clone()))).collect()
+}
+
+/// The writes to what people have asked for.
+fn wanted(record: &Record) -> BTreeSet<Moment> {
+    let of_people = record.commits.iter().filter(|commit| commit.request == 0);
+    let asked: BTreeSet<_> = of_people.map(|commit| (&commit.collection, &commit.key)).collect();
+    let written = record.commits.iter().filter(|commit| asked.contains(&(&commit.collection, &commit.key)));
+    let requests: BTreeSet<u64> = written.map(|commit| commit.request).collect();
+    let writes = record.effective_writes().filter(|write| requests.contains(&write.id));
+    writes.filter_map(|write| Some(Moment::write(&*write.process, write.counted.write?))).collect()
 }
 
 fn at_request(request: &Requested) -> Vec<Fault> {
@@ -130,6 +146,7 @@ fn at_election() -> Vec<Effect> {
 fn at_notification() -> Vec<Effect> {
     vec![
         Effect::crash(false),
+        Effect::TimeTravel(Seconds { seconds: TRAVELS_AFTER_SECONDS }),
         Effect::WatchClose,
         Effect::WatchBreak,
         Effect::WatchHang,

@@ -6,22 +6,25 @@ use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Simulation, logs,
+    Installed, Simulation, logs,
     process::Process,
     recorder::{Recorder, counts},
-    workload::{self, perform},
+    workload::perform,
     world::World,
 };
 use crate::{
     fault::{Plan, injector::Injector},
     oracle::reference::Reference,
     record::{Record, Settled},
-    server::Server,
     store::Commit,
 };
 
 /// More writes an hour that change nothing are a hot loop.
 const IDLE_WRITES_MAX: u64 = 60;
+/// And so are more reads: many kinds may be listed and watched anew every five minutes.
+const IDLE_READS_MAX: u64 = 1200;
+/// A shorter time shows no rate.
+const MINUTES_10: u64 = 600;
 /// More changes of a quiet time than this are not told one by one.
 const TOLD_MAX: usize = 5;
 
@@ -30,6 +33,8 @@ const TOLD_MAX: usize = 5;
 /// # Panics
 /// If the machine refuses what a run needs.
 pub(super) fn run(simulation: &Simulation, seed: u64, plan: &Plan, reference: Option<&Reference>) -> Record {
+    // Made outside the run, whose chance must not depend on whether it is the first.
+    let server = simulation.server(seed);
     operator_testkit_entropy::run(seed, || {
         logs::catch(|| {
             let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -37,19 +42,26 @@ pub(super) fn run(simulation: &Simulation, seed: u64, plan: &Plan, reference: Op
             #[cfg(tokio_unstable)]
             builder.rng_seed(tokio::runtime::RngSeed::from_bytes(&seed.to_le_bytes()));
             match builder.build() {
-                Ok(runtime) => runtime.block_on(drive(simulation, seed, plan, reference)),
+                Ok(runtime) => runtime.block_on(drive(simulation, server, seed, plan, reference)),
                 Err(error) => panic!("failed to start a runtime: {error}"),
             }
         })
     })
 }
 
-async fn drive(simulation: &Simulation, seed: u64, plan: &Plan, reference: Option<&Reference>) -> Record {
+async fn drive(
+    simulation: &Simulation,
+    server: Installed,
+    seed: u64,
+    plan: &Plan,
+    reference: Option<&Reference>,
+) -> Record {
     let judges = simulation.judges.iter().map(|judge| judge()).collect();
     let recorder = Recorder::new(seed, plan.clone(), judges);
-    let world = World::new(Server::new(seed), recorder, Injector::new(plan.clone()));
+    let (server, refused) = server;
+    let world = World::new(server, recorder, Injector::new(plan.clone()));
     logs::belong_to(world.clone());
-    if let Err(error) = perform(&world, &workload::apply(simulation.installed.clone())) {
+    if let Some(error) = refused {
         world.recorder().violate("installation", world.now(), error);
     }
     world.network().with(|server, _| server.enforce_permissions(true));
@@ -78,18 +90,24 @@ async fn settle(world: &World, simulation: &Simulation, step: usize, reference: 
     let limits = simulation.limits;
     let begun = world.now();
     let mut changed = world.changed();
+    // Between two steps people do not wait for a fault to be over.
+    let is_last = step + 1 == simulation.workload.len();
+    let busy_until = || if is_last { world.busy_until().max(begun) } else { begun };
     loop {
         let last = *changed.borrow_and_update();
-        let last = last.max(begun);
+        let last = last.max(begun).max(busy_until());
         let quiet = until(last + limits.settles_after, world.now());
         if timeout(quiet, changed.changed()).await.is_ok()
-            && world.now() < deadline(world, begun, limits.settles_within)
+            && world.now() < deadline(world, busy_until(), limits.settles_within)
         {
+            continue;
+        }
+        if world.now() < busy_until() {
             continue;
         }
         let differences = reference.map(|reference| reference.differences(step, world.recorder().state()));
         let differences = differences.unwrap_or_default();
-        let is_over = world.now() >= deadline(world, begun, limits.settles_within);
+        let is_over = world.now() >= deadline(world, busy_until(), limits.settles_within);
         if differences.is_empty() && !is_over {
             break;
         }
@@ -99,7 +117,7 @@ async fn settle(world: &World, simulation: &Simulation, step: usize, reference: 
             world.recorder().violate("O1 convergence", world.now(), message);
             break;
         }
-        let left = until(deadline(world, begun, limits.settles_within), world.now());
+        let left = until(deadline(world, busy_until(), limits.settles_within), world.now());
         let _ = timeout(left, changed.changed()).await;
     }
     let time = *changed.borrow();
@@ -122,14 +140,19 @@ async fn stay_quiet(world: &World, simulation: &Simulation) {
     let (begun, before) = (world.now(), world.recorder().record().commits.len());
     sleep(span).await;
     let mut recorder = world.recorder();
-    let hours = span.as_secs().div_ceil(3600);
     for process in simulation.processes.iter().filter(|process| !process.is_actor) {
         let requests = recorder.record().requests.iter().rev().take_while(|request| request.sent >= begun);
-        let writes = requests.filter(|request| request.process == process.name && request.counted.write.is_some());
-        let tried = writes.count();
-        if tried as u64 > IDLE_WRITES_MAX * hours {
-            let message = format!("{} sent {tried} writes in {hours} h in which there was nothing to do", process.name);
-            recorder.violate("O2 quiescence", begun, message);
+        let (mut reads, mut writes) = (0, 0);
+        for request in requests.filter(|request| request.process == process.name && request.counted.request.is_some()) {
+            *if request.counted.write.is_some() { &mut writes } else { &mut reads } += 1;
+        }
+        for (tried, what, max) in [(writes, "writes", IDLE_WRITES_MAX), (reads, "reads", IDLE_READS_MAX)] {
+            if tried > max * span.as_secs().max(MINUTES_10) / 3600 {
+                let span = jiff::SignedDuration::from_secs(span.as_secs().cast_signed());
+                let message =
+                    format!("{} sent {tried} {what} in {span:#} in which there was nothing to do", process.name);
+                recorder.violate("O2 quiescence", begun, message);
+            }
         }
     }
     let actors: BTreeSet<&str> = simulation.actors().collect();

@@ -29,7 +29,7 @@ pub(crate) fn delete(world: &World, path: &str) -> bool {
     world.ask(&Request::new(Method::DELETE, path)).is_success()
 }
 
-/// Deletes an object, and creates it anew under the same name; false if it is not there, or does not go at once.
+/// Deletes an object, and creates it anew under the same name as soon as it is gone; false if it is not there.
 pub(crate) fn recreate(world: &World, path: &str) -> bool {
     let held = world.ask(&Request::new(Method::GET, path));
     if !held.is_success() || !delete(world, path) {
@@ -42,7 +42,13 @@ pub(crate) fn recreate(world: &World, path: &str) -> bool {
         }
     }
     let Some((collection, _)) = path.rsplit_once('/') else { return false };
-    world.ask(&Request::new(Method::POST, collection).with_body(&object)).is_success()
+    let creation = Request::new(Method::POST, collection).with_body(&object);
+    if world.ask(&creation).code == 409 {
+        // Somebody has still to clean up.
+        let (world, mut changed) = (world.clone(), world.changed());
+        tokio::spawn(async move { while changed.changed().await.is_ok() && world.ask(&creation).code == 409 {} });
+    }
+    true
 }
 
 /// What somebody makes of a Lease that he takes.

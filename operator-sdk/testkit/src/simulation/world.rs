@@ -13,17 +13,21 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{process::Process, recorder::Recorder, user};
+use super::{process::Process, recorder::Recorder, user, workload};
 use crate::{
     fault::{
         Effect,
         injector::{Injector, Strike},
     },
     request::{Reply, Request},
-    server::{Answer, Server},
+    server::Server,
     service::Network,
     store::Store,
+    view::ViewId,
 };
+
+/// How long a process that has travelled into the past stays there.
+const STALE_AFTER_TRAVEL: Duration = Duration::from_secs(30);
 
 /// The world of one run. Cheap to clone.
 #[derive(Clone)]
@@ -35,6 +39,8 @@ struct Shared {
     processes: OnceLock<BTreeMap<Arc<str>, Arc<Process>>>,
     recorder: Arc<Mutex<Recorder>>,
     injector: Mutex<Injector>,
+    /// When the last of the faults that take their time is over.
+    busy_until: Mutex<Timestamp>,
     /// When something last changed that counts.
     changed: watch::Sender<Timestamp>,
 }
@@ -61,6 +67,7 @@ impl World {
             processes: OnceLock::new(),
             recorder,
             injector: Mutex::new(injector),
+            busy_until: Mutex::new(Timestamp::UNIX_EPOCH),
             changed,
         }))
     }
@@ -105,6 +112,11 @@ impl World {
         lock(&self.0.injector)
     }
 
+    /// When the last of the faults that take their time is over.
+    pub(crate) fn busy_until(&self) -> Timestamp {
+        *lock(&self.0.busy_until)
+    }
+
     /// Follows the time of the last change that counts.
     pub(crate) fn changed(&self) -> watch::Receiver<Timestamp> {
         self.0.changed.subscribe()
@@ -120,12 +132,7 @@ impl World {
 
     /// Asks the server on the spot, as somebody who may do anything and stands beside it.
     pub(crate) fn ask(&self, request: &Request) -> Reply {
-        let now = self.now();
-        let request = Request { received: now, ..request.clone() };
-        match self.network().with(|server, now| server.handle(now, &request)) {
-            Answer::Reply(reply) => reply,
-            Answer::Watch(_) | Answer::Wait { .. } => Reply::text(500, "no answer on the spot"),
-        }
+        self.network().with(|server, now| workload::ask(server, now, request))
     }
 
     /// Does to a process, or to the world, what needs no request at hand; `target` is the path of the object that is
@@ -160,27 +167,49 @@ impl World {
             }
             Effect::ClockStep(step) => process.step_clock(jiff::SignedDuration::from_secs(step.seconds)),
             Effect::StaleView(pause) => {
-                let stale = self.network().with(|server, _| {
-                    let view = server.add_view();
-                    server.freeze(view);
-                    view
-                });
+                let stale = self.stale_view();
                 process.set_view(stale);
-                let network = self.network().clone();
-                tokio::spawn(reopen(until(pause.seconds), move || network.with(|server, now| server.thaw(stale, now))));
+                self.thaw_at(stale, until(pause.seconds));
+            }
+            Effect::TimeTravel(pause) => {
+                let (stale, departs) = (self.stale_view(), until(pause.seconds));
+                self.thaw_at(stale, departs + STALE_AFTER_TRAVEL);
+                let process = Arc::clone(process);
+                tokio::spawn(reopen(departs, move || {
+                    process.set_view(stale);
+                    if let Some(life) = process.life() {
+                        life.kill(Duration::from_secs(1));
+                    }
+                }));
             }
             _ => return false,
         }
         true
     }
 
+    /// A view of the store as it is now, which stands still.
+    fn stale_view(&self) -> ViewId {
+        self.network().with(|server, _| {
+            let view = server.add_view();
+            server.freeze(view);
+            view
+        })
+    }
+
+    fn thaw_at(&self, view: ViewId, due: Instant) {
+        let over = self.now() + due.saturating_duration_since(Instant::now());
+        let mut busy_until = lock(&self.0.busy_until);
+        *busy_until = over.max(*busy_until);
+        let network = self.network().clone();
+        tokio::spawn(reopen(due, move || network.with(|server, now| server.thaw(view, now))));
+    }
+
     fn strike_world(&self, effect: &Effect, target: Option<&str>) -> bool {
         match effect {
             Effect::FreezeView(pause) => {
-                let view = crate::view::ViewId::default();
+                let view = ViewId::default();
                 self.network().with(|server, _| server.freeze(view));
-                let (network, due) = (self.network().clone(), Instant::now() + Duration::from_secs(pause.seconds));
-                tokio::spawn(reopen(due, move || network.with(|server, now| server.thaw(view, now))));
+                self.thaw_at(view, Instant::now() + Duration::from_secs(pause.seconds));
             }
             Effect::LeaseSteal => user::change_leases(self, user::steal),
             Effect::LeaseEmpty => user::change_leases(self, user::empty),

@@ -28,7 +28,7 @@ struct Keys {
 }
 
 async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
-    let mut controller = Controller::new(environment);
+    let mut controller = Controller::new(&environment);
     let keys = Api::default_namespaced(controller.client.clone());
     let this = Keys { twin, databases: controller.namespaced(), held: controller.namespaced(), keys };
     let this = Arc::new(this);

@@ -64,7 +64,7 @@ impl Keys {
 }
 
 async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
-    let mut controller = Controller::new(environment);
+    let mut controller = Controller::new(&environment);
     let keys = Api::default_namespaced(controller.client.clone());
     let this = Arc::new(Keys { databases: controller.namespaced(), held: controller.namespaced(), keys });
     match twin {

@@ -8,7 +8,6 @@ use std::{
 };
 
 use futures::{StreamExt, future::BoxFuture, pin_mut};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Client, Resource,
     api::{ListParams, WatchEvent, WatchParams},
@@ -39,7 +38,6 @@ pub(crate) type Outcome = kube::Result<Option<Duration>>;
 
 /// Lists and watches of a process, and whom they tell.
 pub(crate) struct Controller {
-    pub(crate) environment: Environment,
     pub(crate) client: Client,
     sender: UnboundedSender<Told>,
     told: UnboundedReceiver<Told>,
@@ -55,7 +53,6 @@ pub(crate) struct Told {
     /// The name of the Database that it is, or belongs to.
     pub(crate) database: String,
     pub(crate) is_gone: bool,
-    pub(crate) metadata: ObjectMeta,
 }
 
 /// The objects of a kind as they were when last heard of, by name.
@@ -81,10 +78,10 @@ impl<K: Clone> Cache<K> {
 }
 
 impl Controller {
-    pub(crate) fn new(environment: Environment) -> Self {
+    pub(crate) fn new(environment: &Environment) -> Self {
         let (sender, told) = unbounded_channel();
         let client = environment.client();
-        Self { environment, client, sender, told, following: Vec::new(), unsynced: Arc::default() }
+        Self { client, sender, told, following: Vec::new(), unsynced: Arc::default() }
     }
 
     pub(crate) fn namespaced<K>(&mut self) -> Cache<K>
@@ -223,10 +220,9 @@ impl<K: Resource<DynamicType = ()> + Kind> Follower<K> {
     }
 
     fn tell(&self, object: &K, is_gone: bool) {
-        let metadata = object.meta().clone();
-        let label = metadata.labels.iter().flatten().find(|(label, _)| *label == LABEL);
+        let label = object.meta().labels.iter().flatten().find(|(label, _)| *label == LABEL);
         let database = label.map_or_else(|| name(object), |(_, name)| name.clone());
-        let told = Told { kind: K::kind(&()).into_owned(), database, is_gone, metadata };
+        let told = Told { kind: K::kind(&()).into_owned(), database, is_gone };
         // It is heard of until the process ends.
         let _ = self.sender.send(told);
     }

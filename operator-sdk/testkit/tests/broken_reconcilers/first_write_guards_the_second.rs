@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     controller::{Cache, Controller, Outcome},
-    judge::{Twin, assert_caught, assert_passes, world},
+    judge::{Twin, assert_caught, assert_passes, collected_world},
     model::{Database, database, key_name},
 };
 
@@ -44,7 +44,7 @@ impl Both {
 }
 
 async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
-    let mut controller = Controller::new(environment);
+    let mut controller = Controller::new(&environment);
     let keys = Api::default_namespaced(controller.client.clone());
     let members = Api::default_namespaced(controller.client.clone());
     let databases = controller.namespaced();
@@ -54,7 +54,7 @@ async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
 }
 
 fn simulation(twin: Twin) -> Simulation {
-    world(move |environment| run(environment, twin)).with(database(json!({"members": 1})))
+    collected_world(move |environment| run(environment, twin)).with(database(json!({"members": 1})))
 }
 
 #[test]

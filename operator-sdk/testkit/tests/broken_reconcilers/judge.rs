@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use operator_testkit::{
+    actor::GarbageCollector,
     explore::Faults,
     request::User,
     simulation::{Environment, Limits, Simulation},
@@ -30,6 +31,14 @@ where
 pub(crate) fn empty_world() -> Simulation {
     let limits = Limits { settles_within: SHORT, stays_quiet_for: SHORT, ..Limits::default() };
     Simulation::new().limits(limits).installed(yaml!("tests/broken_reconcilers/database.yaml"))
+}
+
+/// The same with somebody who deletes what has lost its owner.
+pub(crate) fn collected_world<F>(controller: impl Fn(Environment) -> F + Send + Sync + 'static) -> Simulation
+where
+    F: Future<Output = Result<(), String>> + Send + 'static,
+{
+    world(controller).actor(GarbageCollector::default())
 }
 
 /// Passes if the default exploration finds that a promise does not hold, says all of this of it, and names the fault, as

@@ -37,6 +37,8 @@ impl Roles {
                 self.delete(role).await?;
             }
             (true, role) => {
+                // A cache that lags does not show what is to be deleted.
+                let role = self.roles.get_opt(&format!("database-{name}")).await?.or(role);
                 self.delete(role).await?;
                 self.hold(&database, json!([])).await?;
             }
@@ -67,7 +69,7 @@ impl Roles {
 }
 
 async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
-    let mut controller = Controller::new(environment);
+    let mut controller = Controller::new(&environment);
     let api = Api::default_namespaced(controller.client.clone());
     let roles = Api::all(controller.client.clone());
     let databases = controller.namespaced();

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     controller::{Cache, Controller, Outcome},
-    judge::{Twin, assert_caught, assert_passes, world},
+    judge::{Twin, assert_caught, assert_passes, collected_world},
     model::{Database, database},
 };
 
@@ -46,7 +46,7 @@ impl Members {
 }
 
 async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
-    let mut controller = Controller::new(environment);
+    let mut controller = Controller::new(&environment);
     let members = Api::default_namespaced(controller.client.clone());
     let (databases, held) = (controller.namespaced(), controller.namespaced());
     let this = Arc::new(Members { twin, databases, held, members });
@@ -54,7 +54,7 @@ async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
 }
 
 fn simulation(twin: Twin) -> Simulation {
-    world(move |environment| run(environment, twin))
+    collected_world(move |environment| run(environment, twin))
         .with(database(json!({"members": 1, "image": "one"})))
         .then(apply(database(json!({"members": 1, "image": "two"}))))
 }

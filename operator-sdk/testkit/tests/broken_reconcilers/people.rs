@@ -26,7 +26,7 @@ impl Actor for RestoresDatabases {
     fn run(&self, environment: Environment) -> BoxFuture<'static, ()> {
         let (after, members) = (self.after, self.members);
         Box::pin(async move {
-            let mut controller = Controller::new(environment);
+            let mut controller = Controller::new(&environment);
             let _databases: Cache<Database> = controller.namespaced();
             let databases: Api<Database> = Api::default_namespaced(controller.client.clone());
             let restore = move |told: Told| {

@@ -61,7 +61,7 @@ impl Finalizers {
 }
 
 async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
-    let mut controller = Controller::new(environment);
+    let mut controller = Controller::new(&environment);
     let api = Api::default_namespaced(controller.client.clone());
     let this = Arc::new(Finalizers { twin, databases: controller.namespaced(), api });
     controller.reconcile(move |name| Arc::clone(&this).reconcile(name)).await

@@ -36,14 +36,15 @@ impl Statuses {
         }
         let now = Timestamp::from_second(self.environment.wall().as_second()).map(Time).ok();
         let ready = json!({"type": "Ready", "status": "True", "lastTransitionTime": now});
-        let status = json!({"status": {"conditions": [ready]}});
+        let version = &database.metadata.resource_version;
+        let status = json!({"metadata": {"resourceVersion": version}, "status": {"conditions": [ready]}});
         self.api.patch_status(&name, &PatchParams::default(), &Patch::Merge(status)).await?;
         Ok(None)
     }
 }
 
 async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
-    let mut controller = Controller::new(environment.clone());
+    let mut controller = Controller::new(&environment);
     let api = Api::default_namespaced(controller.client.clone());
     let this = Arc::new(Statuses { twin, environment, databases: controller.namespaced(), api });
     controller.reconcile(move |name| Arc::clone(&this).reconcile(name)).await

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{
     controller::{Cache, Controller, Outcome},
-    judge::{Twin, assert_caught, assert_passes, world},
+    judge::{Twin, assert_caught, assert_passes, collected_world},
     model::{Database, database, is_of},
 };
 
@@ -47,7 +47,7 @@ impl Members {
 }
 
 async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
-    let mut controller = Controller::new(environment);
+    let mut controller = Controller::new(&environment);
     let api = Api::default_namespaced(controller.client.clone());
     let members = Api::default_namespaced(controller.client.clone());
     let (databases, held) = (controller.namespaced(), controller.namespaced());
@@ -56,7 +56,7 @@ async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
 }
 
 fn simulation(twin: Twin) -> Simulation {
-    world(move |environment| run(environment, twin)).with(database(json!({"members": 2})))
+    collected_world(move |environment| run(environment, twin)).with(database(json!({"members": 2})))
 }
 
 #[test]

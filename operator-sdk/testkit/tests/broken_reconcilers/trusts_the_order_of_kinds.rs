@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, api::PostParams};
-use operator_testkit::simulation::{Environment, Manifest, Simulation};
+use operator_testkit::simulation::{Environment, Manifest, Simulation, apply};
 use serde_json::json;
 
 use crate::{
     controller::{Cache, Controller, Outcome},
-    judge::{Twin, assert_caught, assert_passes, world},
+    judge::{Twin, assert_caught, assert_passes, collected_world},
     model::{Database, database, key_name},
 };
 
@@ -44,7 +44,7 @@ impl Keys {
 }
 
 async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
-    let mut controller = Controller::new(environment);
+    let mut controller = Controller::new(&environment);
     let keys = Api::default_namespaced(controller.client.clone());
     let (databases, settings) = (controller.namespaced(), controller.namespaced());
     let this = Arc::new(Keys { twin, databases, settings, held: controller.namespaced(), keys });
@@ -56,7 +56,7 @@ fn simulation(twin: Twin) -> Simulation {
     let settings = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"length": "long"}});
     let a = database(json!({"members": 0, "settings_from": "settings"}));
     let both: Manifest = [settings].into_iter().chain(a.objects().iter().cloned()).collect();
-    world(move |environment| run(environment, twin)).with(both)
+    collected_world(move |environment| run(environment, twin)).with(Manifest::default()).then(apply(both))
 }
 
 #[test]
