@@ -102,6 +102,8 @@ pub struct List {
     /// Whether the kind is a custom one: only then each item has its kind and version, and `continue` is there even if there
     /// is nothing to go on with.
     pub is_custom: bool,
+    /// Whether each item has its kind and version even so.
+    pub has_kinds: bool,
     /// By key.
     pub items: Vec<Arc<Object>>,
 }
@@ -276,7 +278,7 @@ impl List {
 
     fn to_value(&self) -> Value {
         let items = self.items.iter();
-        let items: Vec<Value> = match self.is_custom {
+        let items: Vec<Value> = match self.has_kinds || self.is_custom {
             true => items.map(|object| object.value().clone()).collect(),
             false => items.map(|object| object.bare_value()).collect(),
         };
@@ -284,7 +286,7 @@ impl List {
     }
 
     fn json<'a>(&self, object: &'a Object) -> &'a Bytes {
-        if self.is_custom { object.json() } else { object.bare_json() }
+        if self.has_kinds || self.is_custom { object.json() } else { object.bare_json() }
     }
 
     fn bytes(&self) -> Bytes {
