@@ -112,7 +112,7 @@ impl FieldRequirement {
         let is_equal = match value {
             Value::Null => self.value.is_empty() || self.value == "false",
             Value::String(text) => *text == self.value,
-            other => self.value == other.to_string(),
+            other => serde_json::to_string(other).is_ok_and(|text| text == self.value),
         };
         is_equal != self.is_negated
     }
