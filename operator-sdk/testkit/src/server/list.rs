@@ -96,7 +96,7 @@ impl Server {
                     return Err(Failure::too_large_revision(revision, self.store.revision()));
                 }
                 if revision < self.store.compacted() {
-                    return Err(Failure::expired(format!("The resourceVersion for the provided list is too old.")));
+                    return Err(Failure::expired("The resourceVersion for the provided list is too old."));
                 }
                 Ok(Snapshot::Exact(revision))
             }
