@@ -7,7 +7,6 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-pub use self::conflict::Conflicts;
 use self::{
     compare::compare,
     field_set::FieldSet,
@@ -17,6 +16,7 @@ use self::{
     prune::prune,
     typed::Type,
 };
+pub use self::{conflict::Conflicts, scale::update_scale};
 use crate::resource::Resource;
 
 mod compare;
@@ -29,6 +29,7 @@ mod merge;
 mod owned;
 mod path;
 mod prune;
+mod scale;
 mod skeleton;
 mod typed;
 mod validate;

@@ -112,6 +112,24 @@ impl Server {
         server
     }
 
+    /// A server of its own with all that this one stores and serves; nobody watches it, and another seed decides what is to
+    /// come. It costs no more than a copy of the index.
+    #[must_use]
+    pub fn fork(&self, seed: u64) -> Self {
+        Self {
+            store: self.store.clone(),
+            kinds: self.kinds.clone(),
+            views: BTreeMap::from([(ViewId::default(), View::new(self.store.revision()))]),
+            watches: BTreeMap::new(),
+            next_watch: 1,
+            woken: Vec::new(),
+            random: Random::new(seed),
+            compaction: Compaction::default(),
+            observer: None,
+            permissions: Permissions::default(),
+        }
+    }
+
     /// Serves one more kind.
     pub fn serve(&mut self, resource: Resource) {
         self.kinds.serve(resource);

@@ -27,7 +27,7 @@ mod world;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::Arc,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -46,6 +46,8 @@ use crate::{
     oracle::{Judge, reference::Reference},
     record::Record,
     request::User,
+    server::Server,
+    service::START,
 };
 
 /// A world, ready to be run as often as one likes.
@@ -56,12 +58,17 @@ pub struct Simulation {
     workload: Vec<Step>,
     judges: Vec<NewJudge>,
     limits: Limits,
+    /// A server with what is installed, made once for all runs; and what it refused.
+    template: Arc<OnceLock<(Mutex<Server>, Option<String>)>>,
     /// What users were given, to be compared with what they need.
     declared: BTreeMap<String, BTreeSet<Right>>,
 }
 
 /// Verb, group and resource.
 pub(crate) type Right = (String, String, String);
+
+/// A server with what is installed, and what of it was refused.
+type Installed = (Server, Option<String>);
 
 type NewJudge = Arc<dyn Fn() -> Box<dyn Judge> + Send + Sync>;
 
@@ -105,6 +112,7 @@ impl Simulation {
             workload: Vec::new(),
             judges: Vec::new(),
             limits: Limits::default(),
+            template: Arc::default(),
             declared: BTreeMap::new(),
         }
     }
@@ -113,6 +121,7 @@ impl Simulation {
     #[must_use]
     pub fn installed(mut self, manifest: Manifest) -> Self {
         self.installed = self.installed.objects().iter().chain(manifest.objects()).cloned().collect();
+        self.template = Arc::default();
         self
     }
 
@@ -183,6 +192,16 @@ impl Simulation {
 
     pub(crate) fn run_once(&self, seed: u64, plan: &Plan, reference: Option<&Reference>) -> Record {
         run::run(self, seed, plan, reference)
+    }
+
+    /// A server of this seed with what is installed.
+    fn server(&self, seed: u64) -> Installed {
+        let (server, refused) = self.template.get_or_init(|| {
+            let mut server = Server::new(0);
+            let refused = workload::install(&mut server, START, &self.installed).err();
+            (Mutex::new(server), refused)
+        });
+        (server.lock().unwrap_or_else(PoisonError::into_inner).fork(seed), refused.clone())
     }
 
     fn actors(&self) -> impl Iterator<Item = &str> {

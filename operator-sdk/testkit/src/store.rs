@@ -17,7 +17,7 @@ use crate::object::Object;
 pub const KEPT_COMMITS: usize = 100;
 
 /// All objects, and the commits of the time that is not compacted yet.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Store {
     revision: u64,
     /// Reads of a revision below this one are refused.
@@ -89,7 +89,7 @@ pub struct Write {
     pub request: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Table {
     objects: BTreeMap<Key, Arc<Object>>,
     history: VecDeque<Arc<Commit>>,

@@ -62,9 +62,8 @@ fn length(text: &str) -> usize {
 
 /// Fields of Go begin with a capital.
 fn is_of_go(value: &str) -> bool {
-    let bytes = value.as_bytes();
     let is_go_name = |part: &str| part.starts_with(|letter: char| letter.is_ascii_uppercase());
-    bytes.contains(&b'"') && value.split(['{', '[', ',']).filter_map(|part| part.strip_prefix('"')).any(is_go_name)
+    value.split(['{', '[', ',']).filter_map(|part| part.strip_prefix('"')).any(is_go_name)
 }
 
 #[test]
