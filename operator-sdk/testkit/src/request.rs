@@ -241,7 +241,12 @@ impl Reply {
 
     /// The content type of the body.
     pub fn content_type(&self) -> &'static str {
-        if matches!(self.body, Body::Text(_)) { "text/plain; charset=utf-8" } else { "application/json" }
+        if self.is_json() { "application/json" } else { "text/plain; charset=utf-8" }
+    }
+
+    /// Whether the body is JSON.
+    pub fn is_json(&self) -> bool {
+        !matches!(self.body, Body::Text(_))
     }
 }
 

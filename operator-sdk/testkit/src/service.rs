@@ -253,7 +253,7 @@ impl tower::Service<http::Request<RequestBody>> for Connection {
             let request = read(request).await?;
             let (reply, body) = match connection.send(request).await? {
                 Called::Reply(reply) => {
-                    let bytes = with_line_end(&reply.bytes());
+                    let bytes = if reply.is_json() { with_line_end(&reply.bytes()) } else { reply.bytes() };
                     (reply, ReplyBody::Whole(Some(bytes)))
                 }
                 Called::Watch(watching) => (Reply::value(200, Value::Null), ReplyBody::Lines(watching)),
@@ -289,7 +289,7 @@ impl Shared {
     }
 }
 
-/// The real server ends every body with a line.
+/// The real server ends JSON with a line.
 fn with_line_end(body: &Bytes) -> Bytes {
     let mut bytes = BytesMut::with_capacity(body.len() + 1);
     bytes.put_slice(body);

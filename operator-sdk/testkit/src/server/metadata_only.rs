@@ -29,6 +29,7 @@ pub(super) fn strip(answer: Answer) -> Answer {
             "PartialObjectMetadataList".clone_into(&mut list.kind);
             // Here every item has its kind and version.
             list.has_kinds = true;
+            list.is_custom = false;
             list.items.iter_mut().for_each(|object| *object = of(object));
         }
         _ => {}
