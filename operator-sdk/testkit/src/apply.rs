@@ -225,7 +225,10 @@ fn conflicts(managers: &Managers, changed: &FieldSet) -> Conflicts {
         let paths = owned.fields.intersection(changed).paths();
         paths.into_iter().map(|path| (key.clone(), path)).collect::<Vec<_>>()
     };
-    Conflicts(managers.0.iter().flat_map(of).collect())
+    let mut owners: Vec<_> = managers.0.iter().collect();
+    // The real server sorts by the JSON of a manager, in which one with a subresource comes first.
+    owners.sort_by_key(|(key, _)| (&key.name, key.operation, &key.version, key.subresource.is_empty()));
+    Conflicts(owners.into_iter().flat_map(of).collect())
 }
 
 /// Fields that say which object it is, or that only the server sets.

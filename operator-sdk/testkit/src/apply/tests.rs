@@ -121,6 +121,16 @@ fn a_conflict_with_an_updater_names_its_version_and_its_subresource() {
 }
 
 #[test]
+fn of_one_managers_conflicts_those_through_a_subresource_come_first() {
+    let mut object = Object::new();
+    object.update("one", json!({"spec": {"replicas": 1, "paused": true}}));
+    object.update_through("one", "scale", json!({"spec": {"replicas": 2, "paused": true}}));
+    let found = object.conflicts("two", json!({"spec": {"replicas": 3, "paused": false}}));
+    let scale = r#"conflict with "one" with subresource "scale" using example.com/v1 .spec.replicas"#;
+    assert_eq!(found, [scale, r#"conflict with "one" using example.com/v1 .spec.paused"#]);
+}
+
+#[test]
 fn the_message_groups_many_conflicts_by_manager() {
     let mut object = Object::new();
     object.apply("one", json!({"spec": {"replicas": 1, "paused": true}}));
