@@ -55,17 +55,6 @@ fn image(image: &str) -> Step {
 fn without_faults_a_rollout_is_quick() {
     let record = web().then(image("web:2")).run(1);
     let said: Vec<String> = record.violations.iter().map(ToString::to_string).collect();
-    for (_, key, object) in record.settled[0].state.all() {
-        if object.value()["kind"] == "Pod" || object.value()["kind"] == "LiteReplicaSet" {
-            println!("{key} {}", object.value());
-        }
-    }
-    for request in record.requests.iter().take(400) {
-        println!("{request}");
-    }
-    for line in &record.log {
-        println!("{line}");
-    }
     assert_eq!(said, [""; 0]);
     println!("{} requests, {} commits", record.requests.len(), record.commits.len());
 }
