@@ -5,6 +5,7 @@
 //! `real-server` and a KUBECONFIG, as `cargo xtask differential` sets them, the cases run on a real server again, and
 //! generated sequences on both.
 #![allow(unreachable_pub, reason = "a test has no public interface; `pub` says: for the other modules")]
+#![allow(clippy::expect_used, reason = "what is missing fails the test")]
 
 mod case;
 mod causes;
