@@ -11,6 +11,7 @@ mod discovery;
 mod eviction;
 mod kinds;
 mod list;
+mod metadata_only;
 mod namespace;
 mod options;
 mod patch;
@@ -157,7 +158,9 @@ impl Server {
         self.advance(now);
         let answer = self.answer(now, request).unwrap_or_else(|failure| Reply::from(failure).into());
         self.advance(now);
-        answer
+        let is_stripped =
+            metadata_only::is_asked(request) && !matches!(answer, Answer::Reply(Reply { code: 300.., .. }));
+        if is_stripped { metadata_only::strip(answer) } else { answer }
     }
 
     /// One more API server in front of the store.

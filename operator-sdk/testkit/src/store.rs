@@ -252,6 +252,12 @@ impl Store {
         commit
     }
 
+    /// From now on a collection has a history: what was before is not to be watched.
+    pub fn begin_history(&mut self, collection: &Collection) {
+        let table = self.tables.entry(collection.clone()).or_default();
+        table.forgotten = table.forgotten.max(self.revision);
+    }
+
     /// Reads every object of a collection anew, as after a change of its definition: no commit.
     pub fn reread(&mut self, collection: &Collection, read: impl Fn(&Object) -> Option<Value>) {
         let Some(table) = self.tables.get_mut(collection) else { return };

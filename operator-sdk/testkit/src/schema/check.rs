@@ -326,8 +326,7 @@ fn check_count(count: usize, min: (Option<usize>, &str), max: Option<usize>, pat
 }
 
 fn wrong_type(path: &str, expected: &str, given: &str) -> Cause {
-    let subject = if path.is_empty() { String::new() } else { format!("{path} ") };
-    let detail = format!("{subject}in body must be of type {expected}: {given:?}");
+    let detail = format!("{path} in body must be of type {expected}: {given:?}");
     Cause::new(CauseKind::TypeInvalid, path, json!(given), detail)
 }
 

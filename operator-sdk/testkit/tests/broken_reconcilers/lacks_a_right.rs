@@ -84,7 +84,7 @@ fn simulation(twin: Twin) -> Simulation {
 #[test]
 fn a_right_that_only_a_rare_path_needs_is_caught() {
     let refused = ["GET /api/v1/namespaces/default/configmaps/a-0 → 403", "cannot get resource \"configmaps\""];
-    assert_caught(&simulation(Twin::Broken), "O5 answers", &refused, "lost:");
+    assert_caught(&simulation(Twin::Broken), "O5 answers", &refused, "partition:");
 }
 
 #[test]

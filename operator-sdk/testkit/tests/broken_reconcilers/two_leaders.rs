@@ -18,7 +18,7 @@ use kube::{
 use operator_testkit::{
     actor::GarbageCollector,
     request::User,
-    simulation::{Environment, Simulation},
+    simulation::{Environment, Limits, Simulation},
 };
 use serde_json::json;
 use tokio::time::{sleep, timeout};
@@ -32,6 +32,8 @@ use crate::{
 /// Who has not renewed the Lease for so long has lost it.
 const LEASE: Duration = Duration::from_secs(15);
 const RENEWED_EVERY: Duration = Duration::from_secs(5);
+/// Longer than anything here takes.
+const SHORT: Duration = Duration::from_secs(300);
 /// So long may a request take.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -102,7 +104,7 @@ impl Replica {
         for _ in count..database.spec.members {
             // What is sent now has come to the server or to nothing before anybody else can lead.
             if self.twin == Twin::Correct && !self.leads_for(PATIENCE) {
-                break;
+                return Ok(Some(RENEWED_EVERY));
             }
             let member = ConfigMap { metadata: database.child_of_any_name(), ..ConfigMap::default() };
             match timeout(PATIENCE, self.members.create(&PostParams::default(), &member)).await {
@@ -110,7 +112,7 @@ impl Replica {
                 Err(elapsed) => return Err(kube::Error::Service(elapsed.into())),
             }
         }
-        Ok(Some(RENEWED_EVERY))
+        Ok(None)
     }
 }
 
@@ -130,7 +132,10 @@ async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
 
 fn simulation(twin: Twin) -> Simulation {
     let replica = move |environment| run(environment, twin);
+    // An election costs requests for as long as it goes on.
+    let limits = Limits { settles_within: SHORT, stays_quiet_for: SHORT, ..Limits::default() };
     empty_world()
+        .limits(limits)
         .process("replica-0", User::administrator(), replica)
         .process("replica-1", User::administrator(), replica)
         .actor(GarbageCollector::default())

@@ -4,6 +4,7 @@
 //! recorded in `testdata/transcripts`, so that a plain `cargo test` compares without one. With the feature
 //! `real-server` and a KUBECONFIG, as `cargo xtask differential` sets them, the cases run on a real server again, and
 //! generated sequences on both.
+#![allow(clippy::expect_used, reason = "what a test needs and does not find fails it")]
 #![allow(unreachable_pub, reason = "a test has no public interface; `pub` says: for the other modules")]
 #![allow(clippy::expect_used, reason = "what is missing fails the test")]
 
