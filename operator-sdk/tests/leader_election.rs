@@ -176,7 +176,7 @@ struct Tally {
 fn explore(first: u64, seeds: u64) -> Tally {
     let halves = thread::scope(|scope| {
         let half = |begin| scope.spawn(move || tally((first..first + seeds).skip(begin).step_by(2)));
-        [half(0), half(1)].map(|half| half.join().unwrap())
+        [half(0), half(1)].map(|half| half.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     halves.into_iter().fold(Tally::default(), |mut all, half| {
         all.worlds += half.worlds;

@@ -7,7 +7,6 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-pub use self::conflict::Conflicts;
 use self::{
     compare::compare,
     field_set::FieldSet,
@@ -17,6 +16,7 @@ use self::{
     prune::prune,
     typed::Type,
 };
+pub use self::{conflict::Conflicts, scale::update_scale};
 use crate::resource::Resource;
 
 mod compare;
@@ -29,6 +29,7 @@ mod merge;
 mod owned;
 mod path;
 mod prune;
+mod scale;
 mod skeleton;
 mod typed;
 mod validate;
@@ -224,7 +225,10 @@ fn conflicts(managers: &Managers, changed: &FieldSet) -> Conflicts {
         let paths = owned.fields.intersection(changed).paths();
         paths.into_iter().map(|path| (key.clone(), path)).collect::<Vec<_>>()
     };
-    Conflicts(managers.0.iter().flat_map(of).collect())
+    let mut owners: Vec<_> = managers.0.iter().collect();
+    // The real server sorts by the JSON of a manager, in which one with a subresource comes first.
+    owners.sort_by_key(|(key, _)| (&key.name, key.operation, &key.version, key.subresource.is_empty()));
+    Conflicts(owners.into_iter().flat_map(of).collect())
 }
 
 /// Fields that say which object it is, or that only the server sets.

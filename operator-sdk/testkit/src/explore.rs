@@ -9,14 +9,18 @@ mod shrink;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 pub use self::saved::{REPLAY, Saved};
 use crate::{
     fault::{Fault, Plan},
     oracle::{self, reference::Reference},
     record::{Record, Violation},
-    simulation::Simulation,
+    simulation::{Right, Simulation},
     verdict::{Finding, Verdict},
 };
 
@@ -167,15 +171,18 @@ impl Simulation {
     /// Runs all cases, and notes those that fail, each as small as it can be made.
     fn examine(&self, cases: Vec<Case>, reference: &Reference, verdict: &mut Verdict) {
         verdict.plans = cases.len();
+        let used = Mutex::new(Used::default());
         let failing = parallel::find(&cases, FINDINGS_MAX, |index, case| {
             let record = self.run_once(case.seed, &case.plan, Some(reference));
             let mut violations = oracle::judge(&record, Some(reference));
             if index % REPEAT_EVERY == 0 {
                 violations.extend(unrepeated(&record, &self.run_once(case.seed, &case.plan, Some(reference))));
             }
+            lock(&used).extend_from(&record);
             let fired = record.struck.len();
             (fired, (!violations.is_empty()).then(|| Finding::new(&record, violations)))
         });
+        verdict.unused_rights = self.unused_rights(&lock(&used).0);
         verdict.runs = failing.runs;
         verdict.struck = failing.struck;
         verdict.findings = parallel::map(&failing.findings, |finding| {
@@ -188,6 +195,22 @@ impl Simulation {
         let violations = oracle::judge(&record, Some(reference));
         Finding::new(&record, violations)
     }
+}
+
+/// What each user did in many runs.
+#[derive(Default)]
+struct Used(BTreeMap<String, BTreeSet<Right>>);
+
+impl Used {
+    fn extend_from(&mut self, record: &Record) {
+        for (user, rights) in &record.used_permissions {
+            self.0.entry(user.clone()).or_default().extend(rights.iter().cloned());
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// O8: the same seed and the same plan give the same run, to the byte.

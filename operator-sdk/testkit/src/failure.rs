@@ -14,7 +14,7 @@ pub struct Failure {
     /// In words.
     pub message: String,
     /// What of.
-    pub details: Details,
+    pub details: Box<Details>,
     /// `metadata.continue`: how to go on with a list that has expired.
     pub continue_token: Option<String>,
 }
@@ -50,7 +50,7 @@ pub struct StatusCause {
 impl Failure {
     /// A failure without details.
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Details::default(), continue_token: None }
+        Self { code, reason, message: message.into(), details: Box::default(), continue_token: None }
     }
 
     /// 400.

@@ -232,11 +232,80 @@ const TABLE: &[Row] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resource::Part;
 
     #[test]
     fn the_shape_of_every_kind_is_known() {
         for kind in builtin() {
             assert!(matches!(&kind.schema.shape, Shape::Map(map) if map.fields.contains_key("metadata")), "{kind:?}");
+        }
+    }
+
+    fn stored(object: Value) -> Value {
+        let kind =
+            builtin().iter().find(|kind| kind.kind == object["kind"] && kind.api_version() == object["apiVersion"]);
+        let (kind, mut object) = (kind.unwrap(), object);
+        kind.decode(&mut object).unwrap();
+        kind.rules.default(&mut object);
+        kind.rules.prepare(&mut object, None, Part::Main);
+        assert_eq!(kind.rules.validate(&object, None, Part::Main), []);
+        object
+    }
+
+    #[test]
+    fn a_pod_is_stored_with_what_defaults_and_admission_give_it() {
+        let pod = stored(json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"},
+            "spec": {"containers": [{"name": "c", "image": "i:1"}], "automountServiceAccountToken": false},
+        }));
+        let toleration =
+            |key: &str| json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
+        assert_eq!(
+            pod["spec"],
+            json!({
+                "automountServiceAccountToken": false, "dnsPolicy": "ClusterFirst", "enableServiceLinks": true,
+                "containers": [{
+                    "name": "c", "image": "i:1", "imagePullPolicy": "IfNotPresent", "resources": {},
+                    "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
+                }],
+                "preemptionPolicy": "PreemptLowerPriority", "priority": 0, "restartPolicy": "Always",
+                "schedulerName": "default-scheduler", "securityContext": {}, "serviceAccount": "default",
+                "serviceAccountName": "default", "terminationGracePeriodSeconds": 30,
+                "tolerations": [
+                    toleration("node.kubernetes.io/not-ready"), toleration("node.kubernetes.io/unreachable"),
+                ],
+            })
+        );
+        assert_eq!(pod["status"], json!({"phase": "Pending", "qosClass": "BestEffort"}));
+    }
+
+    #[test]
+    fn what_is_stored_of_a_kind_is_stored_again_without_a_change() {
+        let template = json!({
+            "metadata": {"labels": {"a": "b"}},
+            "spec": {"containers": [{"name": "c", "image": "i", "readinessProbe": {"httpGet": {"port": 80}}}]},
+        });
+        let spec = json!({"selector": {"matchLabels": {"a": "b"}}, "template": template});
+        for (version, kind, spec) in [
+            ("v1", "Pod", template["spec"].clone()),
+            ("apps/v1", "Deployment", spec.clone()),
+            ("apps/v1", "ReplicaSet", spec.clone()),
+            ("apps/v1", "StatefulSet", spec.clone()),
+            ("apps/v1", "DaemonSet", spec),
+            ("v1", "Service", json!({"ports": [{"port": 80}]})),
+            ("coordination.k8s.io/v1", "Lease", json!({"holderIdentity": "a"})),
+        ] {
+            let uid = "00000000-0000-0000-0000-000000000000";
+            let first = stored(
+                json!({"apiVersion": version, "kind": kind, "metadata": {"name": "a", "uid": uid}, "spec": spec}),
+            );
+            let rules = builtin().iter().find(|it| it.kind == kind && it.api_version() == version).unwrap();
+            let mut again = first.clone();
+            rules.decode(&mut again).unwrap();
+            rules.rules.default(&mut again);
+            rules.rules.prepare(&mut again, Some(&first), Part::Main);
+            assert_eq!(again, first, "{kind}");
+            assert_eq!(rules.rules.validate(&again, Some(&first), Part::Main), []);
         }
     }
 }

@@ -102,6 +102,8 @@ pub struct List {
     /// Whether the kind is a custom one: only then each item has its kind and version, and `continue` is there even if there
     /// is nothing to go on with.
     pub is_custom: bool,
+    /// Whether each item has its kind and version even so.
+    pub has_kinds: bool,
     /// By key.
     pub items: Vec<Arc<Object>>,
 }
@@ -239,7 +241,12 @@ impl Reply {
 
     /// The content type of the body.
     pub fn content_type(&self) -> &'static str {
-        if matches!(self.body, Body::Text(_)) { "text/plain; charset=utf-8" } else { "application/json" }
+        if self.is_json() { "application/json" } else { "text/plain; charset=utf-8" }
+    }
+
+    /// Whether the body is JSON.
+    pub fn is_json(&self) -> bool {
+        !matches!(self.body, Body::Text(_))
     }
 }
 
@@ -276,7 +283,7 @@ impl List {
 
     fn to_value(&self) -> Value {
         let items = self.items.iter();
-        let items: Vec<Value> = match self.is_custom {
+        let items: Vec<Value> = match self.has_kinds || self.is_custom {
             true => items.map(|object| object.value().clone()).collect(),
             false => items.map(|object| object.bare_value()).collect(),
         };
@@ -284,7 +291,7 @@ impl List {
     }
 
     fn json<'a>(&self, object: &'a Object) -> &'a Bytes {
-        if self.is_custom { object.json() } else { object.bare_json() }
+        if self.has_kinds || self.is_custom { object.json() } else { object.bare_json() }
     }
 
     fn bytes(&self) -> Bytes {

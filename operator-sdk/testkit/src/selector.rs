@@ -112,7 +112,7 @@ impl FieldRequirement {
         let is_equal = match value {
             Value::Null => self.value.is_empty() || self.value == "false",
             Value::String(text) => *text == self.value,
-            other => other.to_string() == self.value,
+            other => serde_json::from_str::<Value>(&self.value).is_ok_and(|value| value == *other),
         };
         is_equal != self.is_negated
     }

@@ -11,6 +11,7 @@ mod discovery;
 mod eviction;
 mod kinds;
 mod list;
+mod metadata_only;
 mod namespace;
 mod options;
 mod patch;
@@ -111,6 +112,24 @@ impl Server {
         server
     }
 
+    /// A server of its own with all that this one stores and serves; nobody watches it, and another seed decides what is to
+    /// come. It costs no more than a copy of the index.
+    #[must_use]
+    pub fn fork(&self, seed: u64) -> Self {
+        Self {
+            store: self.store.clone(),
+            kinds: self.kinds.clone(),
+            views: BTreeMap::from([(ViewId::default(), View::new(self.store.revision()))]),
+            watches: BTreeMap::new(),
+            next_watch: 1,
+            woken: Vec::new(),
+            random: Random::new(seed),
+            compaction: Compaction::default(),
+            observer: None,
+            permissions: Permissions::default(),
+        }
+    }
+
     /// Serves one more kind.
     pub fn serve(&mut self, resource: Resource) {
         self.kinds.serve(resource);
@@ -139,7 +158,9 @@ impl Server {
         self.advance(now);
         let answer = self.answer(now, request).unwrap_or_else(|failure| Reply::from(failure).into());
         self.advance(now);
-        answer
+        let is_stripped =
+            metadata_only::is_asked(request) && !matches!(answer, Answer::Reply(Reply { code: 300.., .. }));
+        if is_stripped { metadata_only::strip(answer) } else { answer }
     }
 
     /// One more API server in front of the store.

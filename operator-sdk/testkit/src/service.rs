@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::{BufMut, Bytes, BytesMut};
 use futures::future::BoxFuture;
 use http::Response;
 use jiff::Timestamp;
@@ -252,7 +253,7 @@ impl tower::Service<http::Request<RequestBody>> for Connection {
             let request = read(request).await?;
             let (reply, body) = match connection.send(request).await? {
                 Called::Reply(reply) => {
-                    let bytes = reply.bytes();
+                    let bytes = if reply.is_json() { with_line_end(&reply.bytes()) } else { reply.bytes() };
                     (reply, ReplyBody::Whole(Some(bytes)))
                 }
                 Called::Watch(watching) => (Reply::value(200, Value::Null), ReplyBody::Lines(watching)),
@@ -286,6 +287,14 @@ impl Shared {
         wakers.append(&mut self.waiting);
         wakers
     }
+}
+
+/// The real server ends JSON with a line.
+fn with_line_end(body: &Bytes) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(body.len() + 1);
+    bytes.put_slice(body);
+    bytes.put_u8(b'\n');
+    bytes.freeze()
 }
 
 async fn read(request: http::Request<RequestBody>) -> Result<Request, Broken> {

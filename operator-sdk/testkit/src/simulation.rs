@@ -24,7 +24,12 @@ mod wire;
 mod workload;
 mod world;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 
@@ -41,6 +46,8 @@ use crate::{
     oracle::{Judge, reference::Reference},
     record::Record,
     request::User,
+    server::Server,
+    service::START,
 };
 
 /// A world, ready to be run as often as one likes.
@@ -51,7 +58,17 @@ pub struct Simulation {
     workload: Vec<Step>,
     judges: Vec<NewJudge>,
     limits: Limits,
+    /// A server with what is installed, made once for all runs; and what it refused.
+    template: Arc<OnceLock<(Mutex<Server>, Option<String>)>>,
+    /// What users were given, to be compared with what they need.
+    declared: BTreeMap<String, BTreeSet<Right>>,
 }
+
+/// Verb, group and resource.
+pub(crate) type Right = (String, String, String);
+
+/// A server with what is installed, and what of it was refused.
+type Installed = (Server, Option<String>);
 
 type NewJudge = Arc<dyn Fn() -> Box<dyn Judge> + Send + Sync>;
 
@@ -95,6 +112,8 @@ impl Simulation {
             workload: Vec::new(),
             judges: Vec::new(),
             limits: Limits::default(),
+            template: Arc::default(),
+            declared: BTreeMap::new(),
         }
     }
 
@@ -102,6 +121,7 @@ impl Simulation {
     #[must_use]
     pub fn installed(mut self, manifest: Manifest) -> Self {
         self.installed = self.installed.objects().iter().chain(manifest.objects()).cloned().collect();
+        self.template = Arc::default();
         self
     }
 
@@ -174,8 +194,27 @@ impl Simulation {
         run::run(self, seed, plan, reference)
     }
 
+    /// A server of this seed with what is installed.
+    fn server(&self, seed: u64) -> Installed {
+        let (server, refused) = self.template.get_or_init(|| {
+            let mut server = Server::new(0);
+            let refused = workload::install(&mut server, START, &self.installed).err();
+            (Mutex::new(server), refused)
+        });
+        (server.lock().unwrap_or_else(PoisonError::into_inner).fork(seed), refused.clone())
+    }
+
     fn actors(&self) -> impl Iterator<Item = &str> {
         self.processes.iter().filter(|process| process.is_actor).map(|process| &*process.name)
+    }
+
+    /// Rights that users were given and did not use in any of these runs.
+    pub(crate) fn unused_rights(&self, used: &BTreeMap<String, BTreeSet<Right>>) -> BTreeSet<Right> {
+        let unused = self.declared.iter().map(|(user, declared)| match used.get(user) {
+            Some(used) => declared - used,
+            None => declared.clone(),
+        });
+        unused.flatten().collect()
     }
 
     /// The processes that are on trial, actors aside.

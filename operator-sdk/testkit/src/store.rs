@@ -17,7 +17,7 @@ use crate::object::Object;
 pub const KEPT_COMMITS: usize = 100;
 
 /// All objects, and the commits of the time that is not compacted yet.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Store {
     revision: u64,
     /// Reads of a revision below this one are refused.
@@ -89,7 +89,7 @@ pub struct Write {
     pub request: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Table {
     objects: BTreeMap<Key, Arc<Object>>,
     history: VecDeque<Arc<Commit>>,
@@ -250,6 +250,12 @@ impl Store {
         table.history.push_back(commit.clone());
         self.log.push_back(commit.clone());
         commit
+    }
+
+    /// From now on a collection has a history: what was before is not to be watched.
+    pub fn begin_history(&mut self, collection: &Collection) {
+        let table = self.tables.entry(collection.clone()).or_default();
+        table.forgotten = table.forgotten.max(self.revision);
     }
 
     /// Reads every object of a collection anew, as after a change of its definition: no commit.

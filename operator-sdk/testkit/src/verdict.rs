@@ -1,6 +1,7 @@
 //! What came of an exploration; it reads like a bug report.
 
 use std::{
+    collections::BTreeSet,
     env,
     fmt::{self, Write},
 };
@@ -34,6 +35,8 @@ pub struct Verdict {
     pub struck: usize,
     /// What was found, in the order of the plans.
     pub findings: Vec<Finding>,
+    /// Rights that an operator declares and did not use in any run: verb, group and resource.
+    pub unused_rights: BTreeSet<(String, String, String)>,
     /// Whether this is one plan, run once more to be looked at.
     pub(crate) replayed: bool,
 }
@@ -107,13 +110,16 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { references, plans, runs, struck, findings, .. } = self;
+        let Self { references, plans, runs, struck, findings, unused_rights, .. } = self;
         let failed = findings.iter().filter(|finding| !finding.violations.is_empty()).count();
         writeln!(
             formatter,
             "{references} runs without faults; {plans} plans of faults, {runs} run, in {struck} of them a fault struck; \
              {failed} failed"
         )?;
+        for (verb, group, resource) in unused_rights {
+            writeln!(formatter, "a right that no run used: {verb} {resource} {group}")?;
+        }
         for finding in findings.iter().take(FINDINGS_MAX) {
             write!(formatter, "\n{finding}")?;
         }

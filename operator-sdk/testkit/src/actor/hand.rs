@@ -31,7 +31,7 @@ pub struct Hand {
 pub enum Failed {
     /// The server said no.
     #[error("{} {}", .0.code, .0.reason())]
-    Refused(Reply),
+    Refused(Box<Reply>),
     /// No answer came, or one that means nothing.
     #[error("no answer")]
     Lost,
@@ -62,7 +62,7 @@ impl Hand {
     pub async fn call(&self, request: Request) -> Result<Reply, Failed> {
         match self.send(request).await? {
             Called::Reply(reply) if reply.is_success() => Ok(reply),
-            Called::Reply(reply) => Err(Failed::Refused(reply)),
+            Called::Reply(reply) => Err(Failed::Refused(Box::new(reply))),
             Called::Watch(_) => Err(Failed::Lost),
         }
     }
@@ -110,7 +110,7 @@ impl Hand {
             .with_query("timeoutSeconds", WATCH_SECONDS.to_string());
         match self.send(selecting(request, fields)).await? {
             Called::Watch(watching) => Ok(watching),
-            Called::Reply(reply) => Err(Failed::Refused(reply)),
+            Called::Reply(reply) => Err(Failed::Refused(Box::new(reply))),
         }
     }
 

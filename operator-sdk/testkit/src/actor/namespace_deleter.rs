@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::BoxFuture;
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::report::Left;
 use super::{
@@ -22,7 +22,7 @@ use super::{
     kind::Kind,
     sight::{Seen, Sight},
 };
-use crate::{metadata, object::Object, request::Request, simulation::Environment};
+use crate::{object::Object, request::Request, simulation::Environment};
 
 /// Holds a namespace until it is empty.
 const FINALIZER: &str = "kubernetes";
@@ -199,9 +199,4 @@ async fn something_goes(left: &mut BTreeMap<String, Sight>) -> String {
 fn is_ending(namespace: &Object) -> bool {
     let mut finalizers = namespace["spec"]["finalizers"].as_array().into_iter().flatten();
     !namespace["metadata"]["deletionTimestamp"].is_null() && finalizers.any(|finalizer| finalizer == FINALIZER)
-}
-
-/// The finalizers that hold an object.
-fn finalizers(object: &Value) -> impl Iterator<Item = &str> {
-    metadata::finalizers(object)
 }

@@ -84,12 +84,14 @@ impl Actor for PodMonkey {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
         actor::{Nodes, Scheduler},
         record::Record,
         simulation::{Manifest, Simulation},
-        store::Change,
+        store::{Change, Commit},
     };
 
     fn record(seed: u64, monkey: PodMonkey) -> Record {
@@ -118,14 +120,18 @@ mod tests {
 
     #[test]
     fn by_force_a_pod_goes_at_once_and_otherwise_in_good_order() {
-        let is_marked = |record: &Record| {
-            record.commits.iter().any(|commit| {
-                commit.change == Change::Updated && commit.after["metadata"]["deletionTimestamp"].is_string()
-            })
+        // How long the first one took to go, in seconds.
+        let took = |by_force: bool| {
+            let every = Duration::from_secs(60)..=Duration::from_secs(61);
+            let record = record(1, PodMonkey::new(1).every(every).by_force(by_force));
+            let mut commits = record.commits.iter();
+            let is_marked = |commit: &&Arc<Commit>| commit.after["metadata"]["deletionTimestamp"].is_string();
+            let marked = commits.by_ref().find(is_marked).unwrap().time;
+            let gone = commits.find(|commit| commit.change == Change::Deleted).unwrap().time;
+            gone.duration_since(marked).as_secs_f64()
         };
-        let every = Duration::from_secs(60)..=Duration::from_secs(61);
-        assert!(!is_marked(&record(1, PodMonkey::new(2).every(every.clone()).by_force(true))));
-        assert!(is_marked(&record(1, PodMonkey::new(2).every(every).by_force(false))));
+        assert_eq!(took(true), 0.0);
+        assert!(took(false) > 0.0);
     }
 
     #[test]

@@ -35,29 +35,27 @@ fn object(fields: Vec<(&'static str, Option<Value>)>) -> Value {
 fn ports() -> impl Strategy<Value = Value> {
     let port = (1..3, option::of(sample::select(vec!["TCP", "UDP"])), option::of(word()));
     collection::vec(port, 1..3).prop_map(|ports| {
-        let keyed: BTreeMap<_, _> = ports
-            .into_iter()
-            .map(|(port, protocol, name)| ((port, protocol.unwrap_or("TCP")), (protocol, name)))
-            .collect();
-        let port = |((port, _), (protocol, name)): ((i32, &str), (Option<&str>, Option<&str>))| {
-            object(vec![
-                ("port", Some(json!(port))),
-                ("protocol", protocol.map(Value::from)),
-                ("name", name.map(Value::from)),
-            ])
-        };
-        keyed.into_iter().map(port).collect()
+        let mut keyed = BTreeMap::new();
+        for (port, protocol, name) in ports {
+            let given = |text: Option<&str>| text.map(Value::from);
+            let fields = vec![("port", Some(json!(port))), ("protocol", given(protocol)), ("name", given(name))];
+            keyed.insert((port, protocol.unwrap_or("TCP")), object(fields));
+        }
+        keyed.into_values().collect()
     })
 }
 
 fn parts() -> impl Strategy<Value = Value> {
     let part = (option::of(word()), option::of(words()), option::of(ports()), option::of(set_of_words()));
+    let part = part.prop_map(|(image, env, ports, args)| {
+        object(vec![("image", image.map(Value::from)), ("env", env), ("ports", ports), ("args", args)])
+    });
     collection::btree_map(word(), part, 1..3).prop_map(|parts| {
-        let part = |(name, (image, env, ports, args)): (&str, (Option<&str>, _, _, _))| {
-            let image = image.map(Value::from);
-            object(vec![("name", Some(json!(name))), ("image", image), ("env", env), ("ports", ports), ("args", args)])
+        let named = |(name, mut part): (&str, Value)| {
+            part["name"] = json!(name);
+            part
         };
-        parts.into_iter().map(part).collect()
+        parts.into_iter().map(named).collect()
     })
 }
 

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 
-use super::{Refusal, Writer, apply, fixture, keep_times, manager_name, update};
+use super::{Refusal, Writer, apply, fixture, keep_times, manager_name, update, update_scale};
 use crate::resource::Resource;
 
 /// An object with a clock: each write comes a minute after the one before.
@@ -38,6 +38,13 @@ impl Object {
         let writer = Writer { manager, subresource };
         let updated = update(self.live.as_ref(), whole(body), &self.resource, writer, self.now);
         self.live.insert(updated)
+    }
+
+    fn scale(&mut self, manager: &str, replicas: i64) {
+        let live = self.live.take().unwrap();
+        let mut new = live.clone();
+        new["spec"]["replicas"] = json!(replicas);
+        self.live = Some(update_scale(&live, &new, ".spec.replicas", &self.resource, manager));
     }
 
     /// The causes of the conflict, each as `manager field`.
@@ -111,6 +118,16 @@ fn a_conflict_with_an_updater_names_its_version_and_its_subresource() {
     assert_eq!(found, [r#"conflict with "one" using example.com/v1 .spec.replicas"#]);
     let entry = object.entry("two");
     assert_eq!((&entry["subresource"], &entry["operation"]), (&json!("status"), &json!("Update")));
+}
+
+#[test]
+fn of_one_managers_conflicts_those_through_a_subresource_come_first() {
+    let mut object = Object::new();
+    object.update("one", json!({"spec": {"replicas": 1, "paused": true}}));
+    object.update_through("one", "scale", json!({"spec": {"replicas": 2, "paused": true}}));
+    let found = object.conflicts("two", json!({"spec": {"replicas": 3, "paused": false}}));
+    let scale = r#"conflict with "one" with subresource "scale" using example.com/v1 .spec.replicas"#;
+    assert_eq!(found, [scale, r#"conflict with "one" using example.com/v1 .spec.paused"#]);
 }
 
 #[test]
@@ -327,6 +344,19 @@ fn the_main_door_owns_no_status_and_the_status_door_nothing_else() {
     assert_eq!(object.owned("one"), json!({"f:spec": {".": {}, "f:replicas": {}}}));
     object.update_through("two", "status", json!({"spec": {"replicas": 2}, "status": {"replicas": 2}}));
     assert_eq!(object.owned("two"), json!({"f:status": {"f:replicas": {}}}));
+}
+
+#[test]
+fn scaling_takes_owned_replicas_without_a_time_and_makes_nobody_own_others() {
+    let mut object = Object::new();
+    object.apply("one", json!({"spec": {"replicas": 1}}));
+    object.scale("two", 2);
+    assert_eq!((object.entries().len(), object.owned("two")), (1, json!({"f:spec": {"f:replicas": {}}})));
+    assert_eq!(object.entry("two")["time"], Value::Null);
+    let mut object = Object::new();
+    object.apply("one", json!({"spec": {"paused": true}}));
+    object.scale("two", 2);
+    assert_eq!((object.entries().len(), object.entry("two")), (1, Value::Null));
 }
 
 #[test]

@@ -6,13 +6,14 @@ use serde_json::{Map as JsonMap, Value, json};
 
 use super::{
     default::{or_set, set_within, text},
-    findings::{Findings, fields, go_value, items},
+    findings::{Findings, go_value, items},
 };
 use crate::{
     cause::Cause,
     resource::{Part, Rules},
-    schema::Rule,
 };
+
+mod schema;
 
 /// What a CustomResourceDefinition does.
 pub(super) struct Definition;
@@ -93,7 +94,43 @@ fn check(definition: &Value, findings: &mut Findings) {
             findings.required(path, "");
         } else {
             let path = if is_shared { "spec.validation.openAPIV3Schema".to_owned() } else { path };
-            check_schema(schema, &path, findings);
+            schema::check(schema, &path, findings);
+        }
+    }
+    check_parts(spec, findings);
+}
+
+/// What is wrong beside the schemas: with the paths of a scale, and of fields that can be selected.
+fn check_parts(spec: &Value, findings: &mut Findings) {
+    if spec["preserveUnknownFields"] == json!(true) {
+        let detail = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema \
+                      instead";
+        findings.invalid("spec.preserveUnknownFields", &json!(true), detail);
+    }
+    let is_single = items(&spec["versions"]).count() == 1;
+    for (index, version) in items(&spec["versions"]).enumerate() {
+        let path = if is_single { "spec".to_owned() } else { format!("spec.versions[{index}]") };
+        let scale = &version["subresources"]["scale"];
+        for (key, root) in [("specReplicasPath", ".spec."), ("statusReplicasPath", ".status.")] {
+            let path = format!("{path}.subresources.scale.{key}");
+            match scale[key].as_str().unwrap_or_default() {
+                _ if scale.is_null() => {}
+                "" => findings.required(path, ""),
+                given if given.starts_with(root) => {}
+                _ => {
+                    let detail = format!("should be a json path under {}", root.trim_end_matches('.'));
+                    findings.invalid(path, &scale[key], detail);
+                }
+            }
+        }
+        for (index, field) in items(&version["selectableFields"]).enumerate() {
+            let given = field["jsonPath"].as_str().unwrap_or_default();
+            let schema = &version["schema"]["openAPIV3Schema"];
+            let keys = given.split('.').filter(|key| !key.is_empty());
+            if keys.fold(schema, |schema, key| &schema["properties"][key]).is_null() {
+                let detail = "is an invalid path: does not refer to a valid field";
+                findings.invalid(format!("{path}.selectableFields[{index}].jsonPath"), &field["jsonPath"], detail);
+            }
         }
     }
 }
@@ -121,32 +158,5 @@ fn check_versions(definition: &Value, findings: &mut Findings) {
     } else if let Some(missing) = stored.iter().rfind(|name| !items(told).any(|told| told == **name)) {
         let missing = missing.as_str().unwrap_or_default();
         findings.invalid("status.storedVersions", told, format!("must have the storage version {missing}"));
-    }
-}
-
-fn check_schema(schema: &Value, path: &str, findings: &mut Findings) {
-    let is_free = ["x-kubernetes-preserve-unknown-fields", "x-kubernetes-int-or-string"];
-    if schema["type"].as_str().unwrap_or_default().is_empty() && is_free.iter().all(|key| schema[*key] != json!(true)) {
-        findings.required(format!("{path}.type"), "must not be empty for specified object fields");
-    }
-    for (index, rule) in items(&schema["x-kubernetes-validations"]).enumerate() {
-        if let Some(problem) = Rule::read(rule).problem() {
-            let path = format!("{path}.x-kubernetes-validations[{index}].rule");
-            let value = json!({
-                "Rule": rule["rule"], "Message": "", "MessageExpression": "", "Reason": null, "FieldPath": "",
-                "OptionalOldSelf": null,
-            });
-            findings.invalid(path, &value, format!("compilation failed: {problem}"));
-        }
-    }
-    for (name, field) in fields(&schema["properties"]) {
-        if !(path.ends_with("openAPIV3Schema") && name == "metadata") {
-            check_schema(field, &format!("{path}.properties[{name}]"), findings);
-        }
-    }
-    for key in ["items", "additionalProperties"] {
-        if schema[key].is_object() {
-            check_schema(&schema[key], &format!("{path}.{key}"), findings);
-        }
     }
 }

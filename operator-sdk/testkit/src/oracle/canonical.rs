@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::{record::State, simulation::MARK};
+use crate::{record::State, simulation::MARK, store::Collection};
 
 /// What the server keeps about an object, which says nothing about the object.
 const BOOKKEEPING: [&str; 7] =
     ["uid", "resourceVersion", "creationTimestamp", "managedFields", "generation", "deletionTimestamp", "selfLink"];
+/// Where a pod runs is chance, and what follows from it.
+const PLACE: [(&str, &str); 5] =
+    [("spec", "nodeName"), ("status", "hostIP"), ("status", "hostIPs"), ("status", "podIP"), ("status", "podIPs")];
 /// Kinds of which runs may differ: who was told what how often, and who leads.
 const UNCOMPARED: [&str; 2] = ["events", "leases"];
 /// More differences than this are not told.
@@ -23,6 +26,9 @@ pub(crate) struct Canonical {
 
 /// Fields that are not compared, as `kind/namespace/name: /path`.
 pub(crate) type Mask = BTreeSet<String>;
+
+/// Is told of each difference: the object, the path in it, what was found there and what was expected.
+type Differ<'a> = dyn FnMut(&str, &str, Option<&Value>, Option<&Value>) + 'a;
 
 impl Canonical {
     /// What has been written after revision `since`.
@@ -42,6 +48,9 @@ impl Canonical {
             }
             let mut value = object.value().clone();
             strip(&mut value);
+            if *kind == Collection::new("", "pods") {
+                forget_place(&mut value);
+            }
             rename(&mut value, &names);
             let name = stable_name(object.value(), key.name());
             objects.entry(format!("{}/{}/{name}", kind.plural, key.namespace())).or_default().push(value);
@@ -73,7 +82,7 @@ impl Canonical {
         mask
     }
 
-    fn compare(&self, expected: &Self, differ: &mut dyn FnMut(&str, &str, Option<&Value>, Option<&Value>)) {
+    fn compare(&self, expected: &Self, differ: &mut Differ<'_>) {
         let places: BTreeSet<&String> = self.objects.keys().chain(expected.objects.keys()).collect();
         let none = Vec::new();
         for place in places {
@@ -86,13 +95,7 @@ impl Canonical {
     }
 }
 
-fn compare(
-    place: &str,
-    path: &str,
-    found: Option<&Value>,
-    wanted: Option<&Value>,
-    differ: &mut dyn FnMut(&str, &str, Option<&Value>, Option<&Value>),
-) {
+fn compare(place: &str, path: &str, found: Option<&Value>, wanted: Option<&Value>, differ: &mut Differ<'_>) {
     match (found, wanted) {
         (Some(Value::Object(found)), Some(Value::Object(wanted))) => {
             let names: BTreeSet<&String> = found.keys().chain(wanted.keys()).collect();
@@ -136,6 +139,14 @@ fn strip(object: &mut Value) {
         annotations.remove(MARK);
         if annotations.is_empty() {
             metadata.remove("annotations");
+        }
+    }
+}
+
+fn forget_place(pod: &mut Value) {
+    for (part, field) in PLACE {
+        if let Some(part) = pod.get_mut(part).and_then(Value::as_object_mut) {
+            part.remove(field);
         }
     }
 }

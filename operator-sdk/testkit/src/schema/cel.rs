@@ -370,3 +370,89 @@ fn words_of(error: &ExecutionError) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::read::read;
+
+    fn told(schema: &Value, value: &Value, old: Option<&Value>) -> Vec<String> {
+        check_rules(&read(schema), value, old).iter().map(Cause::to_string).collect()
+    }
+
+    fn number(rule: &Value) -> Value {
+        json!({"type": "object", "properties": {"n": {"type": "integer", "x-kubernetes-validations": [rule]}}})
+    }
+
+    #[test]
+    fn a_rule_that_does_not_hold_says_its_message_its_own_words_or_itself() {
+        let spoken = |rule: Value| told(&number(&rule), &json!({"n": -1}), None);
+        assert_eq!(spoken(json!({"rule": "self > 0", "message": "more"})), ["n: Invalid value: -1: more"]);
+        let own = json!({"rule": "self > 0", "messageExpression": "'not ' + string(self)", "message": "more"});
+        assert_eq!(spoken(own), ["n: Invalid value: -1: not -1"]);
+        assert_eq!(spoken(json!({"rule": "self > 0"})), ["n: Invalid value: -1: failed rule: self > 0"]);
+    }
+
+    #[test]
+    fn a_rule_names_the_field_and_the_reason_that_it_says() {
+        let rule =
+            json!({"rule": "self.a > 1", "message": "small", "fieldPath": ".a", "reason": "FieldValueForbidden"});
+        let schema = json!({
+            "type": "object", "properties": {"a": {"type": "integer"}}, "x-kubernetes-validations": [rule],
+        });
+        assert_eq!(told(&schema, &json!({"a": 1}), None), ["a: Forbidden: small"]);
+    }
+
+    #[test]
+    fn a_rule_of_a_change_is_asked_only_of_a_change() {
+        let schema = number(&json!({"rule": "self >= oldSelf", "message": "falls"}));
+        assert_eq!(told(&schema, &json!({"n": 1}), None), Vec::<String>::new());
+        assert_eq!(told(&schema, &json!({"n": 1}), Some(&json!({}))), Vec::<String>::new());
+        assert_eq!(told(&schema, &json!({"n": 1}), Some(&json!({"n": 2}))), ["n: Invalid value: 1: falls"]);
+    }
+
+    #[test]
+    fn a_rule_with_an_optional_old_value_is_asked_always() {
+        let rule = json!({
+            "rule": "oldSelf.hasValue() ? self >= oldSelf.value() : self == 0", "optionalOldSelf": true, "message": "m",
+        });
+        assert_eq!(told(&number(&rule), &json!({"n": 1}), None), ["n: Invalid value: 1: m"]);
+        assert_eq!(told(&number(&rule), &json!({"n": 1}), Some(&json!({"n": 2}))), ["n: Invalid value: 1: m"]);
+        assert_eq!(told(&number(&rule), &json!({"n": 2}), Some(&json!({"n": 1}))), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_as_it_was_is_let_pass_and_told_as_a_warning() {
+        let schema = number(&json!({"rule": "self > 0", "message": "more"}));
+        let (same, other) = (json!({"n": -1}), json!({"n": -2}));
+        assert_eq!(told(&schema, &same, Some(&same)), Vec::<String>::new());
+        assert_eq!(told(&schema, &same, Some(&other)), ["n: Invalid value: -1: more"]);
+        let let_pass = |old: &Value| check_unchanged(&read(&schema), &same, old).len();
+        assert_eq!((let_pass(&same), let_pass(&other)), (1, 0));
+    }
+
+    #[test]
+    fn the_old_item_of_a_list_by_keys_is_found_wherever_it_was() {
+        let item = json!({"type": "object", "properties": {
+            "name": {"type": "string"},
+            "n": {"type": "integer", "x-kubernetes-validations": [{"rule": "self >= oldSelf", "message": "falls"}]},
+        }});
+        let schema = json!({
+            "type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
+        });
+        let old = json!([{"name": "a", "n": 2}, {"name": "b", "n": 5}]);
+        let new = json!([{"name": "b", "n": 4}, {"name": "a", "n": 3}, {"name": "c", "n": 0}]);
+        assert_eq!(told(&schema, &new, Some(&old)), ["[0].n: Invalid value: 4: falls"]);
+    }
+
+    #[test]
+    fn a_field_whose_name_cel_can_not_say_is_asked_by_its_escaped_name() {
+        let rule = json!({"rule": "self.__namespace__ == 'a' && self.b__dash__c == 1", "message": "m"});
+        let schema = json!({
+            "type": "object", "x-kubernetes-validations": [rule],
+            "properties": {"namespace": {"type": "string"}, "b-c": {"type": "integer"}},
+        });
+        assert_eq!(told(&schema, &json!({"namespace": "a", "b-c": 1}), None), Vec::<String>::new());
+        assert_eq!(told(&schema, &json!({"namespace": "a", "b-c": 2}), None).len(), 1);
+    }
+}

@@ -326,8 +326,7 @@ fn check_count(count: usize, min: (Option<usize>, &str), max: Option<usize>, pat
 }
 
 fn wrong_type(path: &str, expected: &str, given: &str) -> Cause {
-    let subject = if path.is_empty() { String::new() } else { format!("{path} ") };
-    let detail = format!("{subject}in body must be of type {expected}: {given:?}");
+    let detail = format!("{path} in body must be of type {expected}: {given:?}");
     Cause::new(CauseKind::TypeInvalid, path, json!(given), detail)
 }
 
@@ -367,4 +366,67 @@ fn type_of(value: &Value) -> &'static str {
 /// A value without quotes round a text.
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::read::read;
+
+    fn told(schema: Value, value: Value, old: Option<&Value>) -> Vec<String> {
+        let schema = read(&json!({"type": "object", "properties": {"f": schema}}));
+        let within = |value: &Value| json!({"f": value});
+        let old = old.map(within);
+        check(&schema, &within(&value), old.as_ref(), "").iter().map(Cause::to_string).collect()
+    }
+
+    #[test]
+    fn each_limit_is_told_in_the_words_of_the_server() {
+        for (schema, value, words) in [
+            (
+                json!({"type": "string"}),
+                json!(1),
+                "f: Invalid value: \"integer\": f in body must be of type string: \"integer\"",
+            ),
+            (json!({"type": "string", "maxLength": 1}), json!("ab"), "f: Too long: may not be more than 1 bytes"),
+            (
+                json!({"type": "string", "pattern": "^a$"}),
+                json!("b"),
+                "f: Invalid value: \"b\": f in body should match '^a$'",
+            ),
+            (
+                json!({"type": "string", "enum": ["a"]}),
+                json!("b"),
+                "f: Unsupported value: \"b\": supported values: \"a\"",
+            ),
+            (
+                json!({"type": "integer", "minimum": 1}),
+                json!(0),
+                "f: Invalid value: 0: f in body should be greater than or equal to 1",
+            ),
+            (json!({"type": "array", "maxItems": 0}), json!([1]), "f: Too many: 1: must have at most 0 items"),
+            (json!({"type": "object", "required": ["a"]}), json!({}), "f.a: Required value"),
+            (
+                json!({"type": "string", "format": "date-time"}),
+                json!("x"),
+                "f: Invalid value: \"x\": f in body must be of type date-time: \"x\"",
+            ),
+            (
+                json!({"not": {"type": "string"}}),
+                json!("x"),
+                ": Invalid value: \"\": \"f\" must not validate the schema (not)",
+            ),
+        ] {
+            assert_eq!(told(schema, value, None), [words]);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_may_stay_as_it_was_but_not_become_wrong_otherwise() {
+        let schema =
+            json!({"type": "object", "properties": {"n": {"type": "integer", "maximum": 1}, "m": {"type": "integer"}}});
+        let old = json!({"n": 5, "m": 1});
+        assert_eq!(told(schema.clone(), json!({"n": 5, "m": 2}), Some(&old)), Vec::<String>::new());
+        assert_eq!(told(schema, json!({"n": 6, "m": 1}), Some(&old)).len(), 1);
+    }
 }

@@ -292,6 +292,65 @@ fn short_name(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
 }
 
-pub(super) fn join(path: &str, key: &str) -> String {
+pub(crate) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::schema::openapi;
+
+    fn normalised(kind: &str, mut object: Value) -> Result<(Value, Vec<String>), String> {
+        let unknown = normalise(&openapi::schema(&format!("io.k8s.api.{kind}")), &mut object)?;
+        Ok((object, unknown))
+    }
+
+    #[test]
+    fn zero_values_are_written_as_go_writes_them() {
+        let status = json!({"replicas": 0, "readyReplicas": 0, "conditions": [], "collisionCount": 0});
+        assert_eq!(normalised("apps.v1.DeploymentStatus", status).unwrap().0, json!({"collisionCount": 0}));
+        let status = json!({"readyReplicas": 0});
+        assert_eq!(normalised("apps.v1.ReplicaSetStatus", status).unwrap().0, json!({"replicas": 0}));
+    }
+
+    #[test]
+    fn unknown_fields_go_and_are_told_by_their_paths() {
+        let pod = json!({"spec": {"containers": [{"name": "c", "extra": 1}], "more": {}}});
+        let (pod, mut unknown) = normalised("core.v1.Pod", pod).unwrap();
+        unknown.sort();
+        assert_eq!(unknown, ["spec.containers[0].extra", "spec.more"]);
+        assert_eq!(pod["spec"], json!({"containers": [{"name": "c", "resources": {}}]}));
+    }
+
+    #[test]
+    fn quantities_and_times_are_written_in_one_way() {
+        let limits = json!({"limits": {"cpu": 0.5, "memory": "1024Mi"}});
+        let limits = normalised("core.v1.ResourceRequirements", limits).unwrap().0;
+        assert_eq!(limits, json!({"limits": {"cpu": "500m", "memory": "1Gi"}}));
+        let lease = json!({"renewTime": "2020-01-01T01:00:00.123456+01:00"});
+        let lease = normalised("coordination.v1.LeaseSpec", lease).unwrap().0;
+        assert_eq!(lease, json!({"renewTime": "2020-01-01T00:00:00.123456Z"}));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_in_the_words_of_go() {
+        let words = |kind: &str, object: Value| normalised(kind, object).unwrap_err();
+        assert_eq!(
+            words("apps.v1.Deployment", json!({"spec": {"replicas": "3"}})),
+            "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32"
+        );
+        assert_eq!(
+            words("apps.v1.Deployment", json!({"spec": {"template": {"spec": {"containers": [{"name": 1}]}}}})),
+            "json: cannot unmarshal number into Go struct field Container.spec.template.spec.containers.name of type \
+             string"
+        );
+        assert_eq!(
+            words("coordination.v1.LeaseSpec", json!({"renewTime": "2020-01-01T00:00:00Z"})),
+            "parsing time \"2020-01-01T00:00:00Z\" as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse \"Z\" as \
+             \".000000\""
+        );
+    }
 }

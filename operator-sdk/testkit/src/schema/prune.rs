@@ -246,3 +246,43 @@ pub fn check_embedded(schema: &Schema, value: &Value, path: &str) -> Vec<Cause> 
     }
     causes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::read::read;
+
+    fn schema() -> Schema {
+        read(&json!({"type": "object", "properties": {
+            "known": {"type": "object", "default": {}, "properties": {"size": {"type": "integer", "default": 5}}},
+            "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+            "nullable": {"type": "string", "nullable": true},
+            "text": {"type": "string"},
+            "set": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+        }}))
+    }
+
+    #[test]
+    fn what_the_schema_does_not_name_goes_but_what_every_object_has_stays() {
+        let mut object =
+            json!({"kind": "K", "metadata": {"x": 1}, "other": 1, "known": {"other": 1}, "free": {"any": 1}});
+        assert_eq!(prune(&schema(), &mut object, true), ["known.other", "other"]);
+        assert_eq!(object, json!({"kind": "K", "metadata": {"x": 1}, "known": {}, "free": {"any": 1}}));
+    }
+
+    #[test]
+    fn defaults_come_within_defaults_and_null_goes_where_it_is_no_value() {
+        let mut object = json!({"nullable": null, "text": null});
+        apply_defaults(&schema(), &mut object);
+        assert_eq!(object, json!({"known": {"size": 5}, "nullable": null}));
+        let mut object = json!({"known": {"size": null}});
+        apply_defaults(&schema(), &mut object);
+        assert_eq!(object, json!({"known": {"size": 5}}));
+    }
+
+    #[test]
+    fn an_item_that_is_in_a_set_twice_is_told_once() {
+        let causes = check_lists(&schema(), &json!({"set": ["a", "b", "a", "a"]}), "");
+        assert_eq!(causes, [Cause::new(CauseKind::Duplicate, "set[2]", json!("a"), "")]);
+    }
+}

@@ -40,7 +40,7 @@ fn parse_one(tokens: &mut Tokens) -> Result<Requirement, String> {
         return Err(format!("found '{key}', expected: identifier"));
     }
     if let Some(problem) = names::qualified_name_problems(&key).into_iter().next() {
-        return Err(format!("key: Invalid value: {key:?}: {problem}"));
+        return Err(format!("<nil>: Invalid value: {key:?}: {problem}"));
     }
     let is_alone = matches!(peek(tokens), "" | ",");
     let operator = match (is_absent, is_alone) {

@@ -89,6 +89,9 @@ impl Server {
         let is_new_spec = commit.before.as_ref().is_none_or(|before| before["spec"] != object["spec"]);
         if is_new_spec {
             let collection = defined(object);
+            if commit.change == Change::Created {
+                self.store.begin_history(&collection);
+            }
             self.kinds.forget(&collection);
             for resource in definition::resources(object) {
                 self.kinds.serve(resource);

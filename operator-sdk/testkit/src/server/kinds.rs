@@ -16,7 +16,7 @@ pub(crate) struct Served {
 }
 
 /// All kinds.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Kinds {
     served: BTreeMap<(String, String, String), Arc<Served>>,
     /// The version that is stored of the kinds that have several.

@@ -50,8 +50,8 @@ impl Server {
     pub(super) fn list(&mut self, call: Call<'_>) -> Result<Answer, Failure> {
         let request = call.request;
         let selector = selector(call)?;
-        let token = request.query("continue").filter(|token| !token.is_empty()).map(Token::parse).transpose()?;
         check_list_options(request)?;
+        let token = request.query("continue").filter(|token| !token.is_empty()).map(Token::parse).transpose()?;
         let limit = usize::try_from(number(request, "limit")?).unwrap_or(usize::MAX);
         number(request, "timeoutSeconds")?;
         let snapshot = self.snapshot(request, token.as_ref(), limit)?;
@@ -66,7 +66,7 @@ impl Server {
             Snapshot::Exact(revision) => revision,
         };
         // Any state that is cached is given whole.
-        let limit = if snapshot == Snapshot::NotOlderThan(0) { 0 } else { limit };
+        let limit = if request.query("resourceVersion") == Some("0") { 0 } else { limit };
         let start = token.map(|token| token.start);
         Ok(self.page(call, &selector, revision, start.as_deref(), limit).into())
     }
@@ -96,7 +96,7 @@ impl Server {
                     return Err(Failure::too_large_revision(revision, self.store.revision()));
                 }
                 if revision < self.store.compacted() {
-                    return Err(Failure::expired(format!("The resourceVersion for the provided list is too old.")));
+                    return Err(Failure::expired("The resourceVersion for the provided list is too old."));
                 }
                 Ok(Snapshot::Exact(revision))
             }
@@ -153,7 +153,11 @@ impl Server {
 impl Token {
     /// A revision, or nothing of an inconsistent one, and the last key of the page before.
     fn parse(text: &str) -> Result<Self, Failure> {
-        let invalid = || Failure::bad_request("invalid continue token: continue key is not valid: invalid character");
+        let invalid = || {
+            Failure::bad_request(
+                "invalid continue token: continue key is not valid: invalid character 'i' looking for beginning of value",
+            )
+        };
         let (revision, start) = text.split_once('.').ok_or_else(invalid)?;
         let revision = match revision {
             "r" => None,

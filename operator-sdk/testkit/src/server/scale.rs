@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Call, Reply, Server, create::remove, options::WriteOptions, update::wrong_uid};
+use super::{Answer, Call, Reply, Server, options::WriteOptions, update::wrong_uid};
 use crate::{
-    apply::{self, Writer},
+    apply,
     cause::{Cause, CauseKind},
     failure::Failure,
     object::Object,
@@ -45,9 +45,7 @@ impl Server {
         let mut new = live.value().clone();
         *at(&mut new, &paths.replicas) = replicas.into();
         let manager = options.manager(call.request);
-        let writer = Writer { manager: &manager, subresource: "scale" };
-        let mut new = apply::update(Some(&live), new, &resource, writer, call.now);
-        forget_times(&mut new, &manager, replicas);
+        let new = apply::update_scale(live.value(), &new, &paths.replicas, &resource, &manager);
         let reply = self.replace(call, &options, &live, new)?;
         Ok(Reply::value(200, scale(&Object::new(reply.to_value()), paths)))
     }
@@ -122,17 +120,6 @@ fn negative(name: &str, replicas: i64) -> Failure {
     let detail = "must be greater than or equal to 0";
     let cause = Cause::new(CauseKind::Invalid, "spec.replicas", replicas.into(), detail);
     Failure::invalid_kind("autoscaling", "Scale", name, &[cause])
-}
-
-/// The real server does not say when a field was scaled, nor that it was scaled to nothing.
-fn forget_times(object: &mut Value, manager: &str, replicas: i64) {
-    let Some(entries) = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut) else { return };
-    entries.retain(|entry| replicas > 0 || entry["subresource"] != "scale" || entry["manager"] != manager);
-    for entry in entries.iter_mut().filter(|entry| entry["subresource"] == "scale") {
-        remove(entry, "time");
-    }
-    let text = |entry: &Value, field: &str| entry[field].as_str().unwrap_or_default().to_owned();
-    entries.sort_by_key(|entry| (text(entry, "operation"), text(entry, "time")));
 }
 
 fn read<'a>(object: &'a Value, path: &str) -> &'a Value {

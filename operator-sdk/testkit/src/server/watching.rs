@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Answer, Call, Server, WatchId, kinds::Served, list, options::is_true};
+use super::{Answer, Call, Server, WatchId, kinds::Served, list, metadata_only, options::is_true};
 use crate::{
     cause::{Cause, CauseKind},
     failure::Failure,
@@ -36,6 +36,7 @@ pub(super) struct Watch {
     next_bookmark: Option<Timestamp>,
     deadline: Timestamp,
     is_ended: bool,
+    is_metadata_only: bool,
 }
 
 /// What a watch is to begin with.
@@ -73,6 +74,7 @@ impl Server {
             next_bookmark: None,
             deadline,
             is_ended: false,
+            is_metadata_only: metadata_only::is_asked(request),
         };
         match beginning {
             Beginning::State { ends_with_bookmark, .. } => self.tell_state(&mut watch, ends_with_bookmark),
@@ -105,6 +107,9 @@ impl Server {
                 watch.next_bookmark = Some(next_bookmark(now, watch.deadline));
             }
             watch.is_ended = is_cut || watch.deadline <= now;
+        }
+        if watch.is_metadata_only {
+            events = events.into_iter().map(metadata_only::strip_event).collect();
         }
         let is_ended = watch.is_ended;
         if is_ended {

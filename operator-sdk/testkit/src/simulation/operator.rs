@@ -41,7 +41,16 @@ impl Simulation {
             timing: Timing::default(),
             place: Place::Task,
         });
-        let simulation = Self::new().installed(installation(&sample));
+        let mut simulation = Self::new().installed(installation(&sample));
+        let rights = sample.permissions().into_iter().map(|permission| {
+            let verb = permission.verb.as_str().to_owned();
+            (verb, permission.group, permission.resource)
+        });
+        // A right on the subresource `finalizers` is asked for by an admission plug-in, not by any request; and every
+        // operator may tell people what it does, whether or not it has something to tell.
+        let used_by_requests =
+            rights.filter(|(.., resource)| !resource.ends_with("/finalizers") && resource != "events");
+        simulation.declared.insert(user.name.clone(), used_by_requests.collect());
         (0..replicas).fold(simulation, |simulation, number| {
             let name = if replicas > 1 { format!("{}-{number}", sample.name()) } else { sample.name().to_owned() };
             let (operator, candidacy) = (Arc::clone(&operator), candidacy.clone());

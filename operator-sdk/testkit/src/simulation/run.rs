@@ -6,17 +6,16 @@ use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Simulation, logs,
+    Installed, Simulation, logs,
     process::Process,
     recorder::{Recorder, counts},
-    workload::{self, perform},
+    workload::perform,
     world::World,
 };
 use crate::{
     fault::{Plan, injector::Injector},
     oracle::reference::Reference,
     record::{Record, Settled},
-    server::Server,
     store::Commit,
 };
 
@@ -34,6 +33,8 @@ const TOLD_MAX: usize = 5;
 /// # Panics
 /// If the machine refuses what a run needs.
 pub(super) fn run(simulation: &Simulation, seed: u64, plan: &Plan, reference: Option<&Reference>) -> Record {
+    // Made outside the run, whose chance must not depend on whether it is the first.
+    let server = simulation.server(seed);
     operator_testkit_entropy::run(seed, || {
         logs::catch(|| {
             let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -41,19 +42,26 @@ pub(super) fn run(simulation: &Simulation, seed: u64, plan: &Plan, reference: Op
             #[cfg(tokio_unstable)]
             builder.rng_seed(tokio::runtime::RngSeed::from_bytes(&seed.to_le_bytes()));
             match builder.build() {
-                Ok(runtime) => runtime.block_on(drive(simulation, seed, plan, reference)),
+                Ok(runtime) => runtime.block_on(drive(simulation, server, seed, plan, reference)),
                 Err(error) => panic!("failed to start a runtime: {error}"),
             }
         })
     })
 }
 
-async fn drive(simulation: &Simulation, seed: u64, plan: &Plan, reference: Option<&Reference>) -> Record {
+async fn drive(
+    simulation: &Simulation,
+    server: Installed,
+    seed: u64,
+    plan: &Plan,
+    reference: Option<&Reference>,
+) -> Record {
     let judges = simulation.judges.iter().map(|judge| judge()).collect();
     let recorder = Recorder::new(seed, plan.clone(), judges);
-    let world = World::new(Server::new(seed), recorder, Injector::new(plan.clone()));
+    let (server, refused) = server;
+    let world = World::new(server, recorder, Injector::new(plan.clone()));
     logs::belong_to(world.clone());
-    if let Err(error) = perform(&world, &workload::apply(simulation.installed.clone())) {
+    if let Some(error) = refused {
         world.recorder().violate("installation", world.now(), error);
     }
     world.network().with(|server, _| server.enforce_permissions(true));

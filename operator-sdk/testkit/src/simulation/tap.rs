@@ -157,7 +157,7 @@ impl Tap {
             };
         }
         // Most events come in a burst with others: one in four is late, and all behind it.
-        if rand::random_range(0..4) == 0 {
+        if event.kind != EventKind::Bookmark && rand::random_range(0..4) == 0 {
             self.world.latency(EVENT_LATENCY_MAX_MILLISECONDS).await;
         }
         self.process.network.opened().await;

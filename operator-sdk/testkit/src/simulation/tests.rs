@@ -181,3 +181,18 @@ fn a_process_that_panics_is_started_again_and_told() {
     assert_eq!(secrets(&record), ["a"]);
     assert!(record.log.iter().any(|line| line.is_error && line.text.contains("mirror panicked")), "{:?}", record.log);
 }
+
+#[test]
+fn what_is_installed_is_there_in_every_run_whichever_comes_first() {
+    let simulation = simulation().installed(maps(&["installed"]));
+    let (first, again) = (simulation.run(1).digest(), simulation.run(1).digest());
+    assert_eq!(first, again);
+    assert!(secrets(&simulation.run(2)).contains(&"installed".to_owned()));
+}
+
+#[test]
+fn what_cannot_be_installed_is_told() {
+    let thing = json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "a"}});
+    let record = Simulation::new().installed(Manifest::from(thing)).run(1);
+    assert_eq!(record.violations[0].oracle, "installation");
+}

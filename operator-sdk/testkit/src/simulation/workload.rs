@@ -3,12 +3,14 @@
 use std::{fmt, sync::Arc};
 
 use http::Method;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::world::World;
 use crate::{
     record::State,
     request::{Reply, Request},
+    server::{Answer, Server},
 };
 
 /// Objects, as they stand in a YAML file.
@@ -106,9 +108,9 @@ impl From<Value> for Manifest {
 /// What the server does not accept.
 pub(super) fn perform(world: &World, step: &Step) -> Result<(), String> {
     match step {
-        Step::Apply(manifest) => manifest.objects().iter().try_for_each(|object| apply_object(world, object)),
+        Step::Apply(manifest) => world.network().with(|server, now| install(server, now, manifest)),
         Step::Delete(manifest) => manifest.objects().iter().try_for_each(|object| {
-            let (collection, name) = place(world, object)?;
+            let (collection, name) = world.network().with(|server, _| place(server, object))?;
             accepted(world.ask(&Request::new(Method::DELETE, format!("{collection}/{name}"))), object)
         }),
         Step::Act(act) => {
@@ -121,30 +123,40 @@ pub(super) fn perform(world: &World, step: &Step) -> Result<(), String> {
 }
 
 /// As `kubectl apply --server-side --force-conflicts`.
-fn apply_object(world: &World, object: &Value) -> Result<(), String> {
-    let (collection, name) = place(world, object)?;
-    let apply = Request::new(Method::PATCH, format!("{collection}/{name}"))
-        .with_query("fieldManager", "kubectl")
-        .with_query("force", "true")
-        .with_content("application/apply-patch+yaml", object.to_string());
-    accepted(world.ask(&apply), object)
+///
+/// # Errors
+/// What the server does not accept.
+pub(super) fn install(server: &mut Server, now: Timestamp, manifest: &Manifest) -> Result<(), String> {
+    manifest.objects().iter().try_for_each(|object| {
+        let (collection, name) = place(server, object)?;
+        let apply = Request::new(Method::PATCH, format!("{collection}/{name}"))
+            .with_query("fieldManager", "kubectl")
+            .with_query("force", "true")
+            .with_content("application/apply-patch+yaml", object.to_string());
+        accepted(ask(server, now, &apply), object)
+    })
+}
+
+/// Asks a server on the spot.
+pub(super) fn ask(server: &mut Server, now: Timestamp, request: &Request) -> Reply {
+    match server.handle(now, &Request { received: now, ..request.clone() }) {
+        Answer::Reply(reply) => reply,
+        Answer::Watch(_) | Answer::Wait { .. } => Reply::text(500, "no answer on the spot"),
+    }
 }
 
 /// The path of an object's collection, and its name.
-fn place(world: &World, object: &Value) -> Result<(String, String), String> {
+fn place(server: &Server, object: &Value) -> Result<(String, String), String> {
     let (api_version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
-    let (plural, is_namespaced) = world.network().with(|server, _| {
-        let resource = server.resource(api_version, kind);
-        let resource = resource.ok_or_else(|| format!("the server does not know {api_version} {kind}"))?;
-        Ok::<_, String>((resource.plural.clone(), resource.is_namespaced))
-    })?;
+    let resource = server.resource(api_version, kind);
+    let resource = resource.ok_or_else(|| format!("the server does not know {api_version} {kind}"))?;
     let root = if api_version.contains('/') { format!("/apis/{api_version}") } else { format!("/api/{api_version}") };
     let name = text(&object["metadata"]["name"]).to_owned();
-    if !is_namespaced {
-        return Ok((format!("{root}/{plural}"), name));
+    if !resource.is_namespaced {
+        return Ok((format!("{root}/{}", resource.plural), name));
     }
     let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
-    Ok((format!("{root}/namespaces/{namespace}/{plural}"), name))
+    Ok((format!("{root}/namespaces/{namespace}/{}", resource.plural), name))
 }
 
 fn accepted(reply: Reply, what: &Value) -> Result<(), String> {

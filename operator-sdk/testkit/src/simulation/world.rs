@@ -13,14 +13,14 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{process::Process, recorder::Recorder, user};
+use super::{process::Process, recorder::Recorder, user, workload};
 use crate::{
     fault::{
         Effect,
         injector::{Injector, Strike},
     },
     request::{Reply, Request},
-    server::{Answer, Server},
+    server::Server,
     service::Network,
     store::Store,
     view::ViewId,
@@ -132,12 +132,7 @@ impl World {
 
     /// Asks the server on the spot, as somebody who may do anything and stands beside it.
     pub(crate) fn ask(&self, request: &Request) -> Reply {
-        let now = self.now();
-        let request = Request { received: now, ..request.clone() };
-        match self.network().with(|server, now| server.handle(now, &request)) {
-            Answer::Reply(reply) => reply,
-            Answer::Watch(_) | Answer::Wait { .. } => Reply::text(500, "no answer on the spot"),
-        }
+        self.network().with(|server, now| workload::ask(server, now, request))
     }
 
     /// Does to a process, or to the world, what needs no request at hand; `target` is the path of the object that is

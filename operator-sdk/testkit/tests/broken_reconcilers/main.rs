@@ -3,6 +3,7 @@
 //! The default exploration has to catch each one and to name the cause, and has to find nothing in its twin. The bugs are
 //! those that Sieve and Acto found, and that Kubernetes' own controllers had; the code is not theirs.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "controllers of a test, some of which are to panic")]
 #![allow(clippy::disallowed_methods, reason = "these are controllers of plain kube")]
 
 mod adopts_by_name;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    fault::{Effect, Fault, Moment, Plan, Seconds},
     record::{Record, State},
     request::Request,
     simulation::{Manifest, Simulation, act},
@@ -144,6 +145,34 @@ fn a_circle_that_is_deleted_in_the_foreground_goes() {
     ]);
     assert_eq!(names(&record, 2), ["default/a", "default/b"]);
     assert_eq!(names(&record, 3), [""; 0]);
+}
+
+#[test]
+fn who_names_no_owner_any_more_when_it_is_looked_at_lives_on() {
+    let record = run(vec![|state| vec![create(state, "default", "b", &["a"], &[])], |_| {
+        let disowned = r#"{"metadata":{"ownerReferences":null}}"#;
+        let path = "/api/v1/namespaces/default/configmaps/b";
+        let disown = Request::new(Method::PATCH, path).with_content("application/merge-patch+json", disowned);
+        vec![delete("a", "Background"), disown]
+    }]);
+    assert_eq!(names(&record, 2), ["default/b"]);
+}
+
+#[test]
+fn nothing_is_missed_that_happens_while_a_watch_is_broken() {
+    let world = Simulation::new()
+        .actor(GarbageCollector::default())
+        .with(map("a"))
+        .then(act(|state| vec![create(state, "default", "b", &["a"], &[])]))
+        .then(act(|_| vec![delete("a", "Background")]));
+    let mut struck = 0;
+    for number in 1..6 {
+        let gap = Effect::WatchGap(Seconds { seconds: 30 });
+        let record = world.run_with(1, &Plan::of([Fault::new(Moment::notification("garbage-collector", number), gap)]));
+        assert_eq!((names(&record, 1).len(), names(&record, 2).len()), (2, 0), "{number}");
+        struck += record.struck.len();
+    }
+    assert!(struck > 2);
 }
 
 #[test]

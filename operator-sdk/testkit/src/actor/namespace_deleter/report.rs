@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::finalizers;
 use crate::{
     actor::{
         condition::Condition,
         hand::{Failed, Hand},
         kind::Kind,
     },
+    metadata,
     object::Object,
 };
 
@@ -28,7 +28,7 @@ impl Left {
             return;
         }
         self.kinds.insert(kind.clone(), objects.len());
-        for finalizer in objects.iter().flat_map(|object| finalizers(object)) {
+        for finalizer in objects.iter().flat_map(|object| metadata::finalizers(object)) {
             *self.finalizers.entry(finalizer.to_owned()).or_default() += 1;
         }
     }

@@ -98,7 +98,7 @@ fn a_budget_that_is_used_up_refuses_an_eviction() {
     let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
     let spec = json!({ "minAvailable": 1, "selector": { "matchLabels": { "l": "x" } } });
     bench.post(budgets, &json!({ "metadata": { "name": "b" }, "spec": spec }));
-    let mut counted = |bench: &mut Bench, allowed: i64| {
+    let counted = |bench: &mut Bench, allowed: i64| {
         let status = json!({ "disruptionsAllowed": allowed, "currentHealthy": 1, "desiredHealthy": 1,
             "expectedPods": 1, "observedGeneration": 1 });
         assert_eq!(bench.merge(&format!("{budgets}/b/status"), &json!({ "status": status })).code, 200);

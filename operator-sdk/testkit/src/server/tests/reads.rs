@@ -67,3 +67,14 @@ fn bytes_and_value_of_a_list_say_the_same() {
     assert_eq!(serde_json::from_slice::<Value>(&list.bytes()).unwrap(), list.to_value());
     assert!(list.to_value()["items"][0]["kind"].is_null());
 }
+
+#[test]
+fn who_wants_metadata_only_gets_no_more() {
+    let mut bench = Bench::new();
+    bench.post(MAPS, &json!({ "metadata": { "name": "a" }, "data": { "k": "v" } }));
+    let mut request = at(Method::GET, MAPS);
+    request.accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1".to_owned();
+    let list = bench.send(request).to_value();
+    assert_eq!(list["kind"], "PartialObjectMetadataList");
+    assert_eq!((&list["items"][0]["kind"], &list["items"][0]["data"]), (&json!("PartialObjectMetadata"), &Value::Null));
+}
