@@ -50,7 +50,7 @@ struct Replica {
 impl Replica {
     /// Renews the Lease, or takes it if it has not been renewed for its time.
     async fn elect(&self) {
-        let mut seen = (String::new(), Duration::ZERO);
+        let mut seen = ("nothing yet".to_owned(), Duration::ZERO);
         loop {
             let sent = self.environment.elapsed();
             match timeout(PATIENCE, self.campaign(&mut seen)).await {
@@ -66,19 +66,25 @@ impl Replica {
     /// `seen` is the version of the Lease that was seen last, and when it was new.
     async fn campaign(&self, seen: &mut (String, Duration)) -> kube::Result<bool> {
         let me = Some(self.environment.name().to_owned());
-        let Some(mut lease) = self.leases.get_opt("databases").await? else {
+        let lease = self.leases.get_opt("databases").await?;
+        let version = lease.as_ref().and_then(|lease| lease.metadata.resource_version.clone()).unwrap_or_default();
+        if seen.0 != version {
+            *seen = (version, self.environment.elapsed());
+        }
+        let may_have_a_holder = self.environment.elapsed() < seen.1 + LEASE;
+        let Some(mut lease) = lease else {
+            // Somebody may have led by one that was deleted.
+            if may_have_a_holder {
+                return Ok(false);
+            }
             let metadata = ObjectMeta { name: Some("databases".to_owned()), ..ObjectMeta::default() };
             let spec = Some(LeaseSpec { holder_identity: me, ..LeaseSpec::default() });
             self.leases.create(&PostParams::default(), &Lease { metadata, spec }).await?;
             return Ok(true);
         };
-        let version = lease.metadata.resource_version.clone().unwrap_or_default();
-        if seen.0 != version {
-            *seen = (version, self.environment.elapsed());
-        }
         let spec = lease.spec.get_or_insert_default();
         let is_mine = spec.holder_identity == me;
-        if !is_mine && self.environment.elapsed() < seen.1 + LEASE {
+        if !is_mine && may_have_a_holder {
             return Ok(false);
         }
         spec.holder_identity = me;
@@ -121,6 +127,7 @@ async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
     let members = Api::default_namespaced(controller.client.clone());
     let leases = Api::default_namespaced(controller.client.clone());
     let databases = controller.namespaced();
+    let _held: Cache<ConfigMap> = controller.namespaced();
     let this = Arc::new(Replica { twin, environment, databases, members, leases, leads_until: Mutex::default() });
     let reconciling = {
         let this = Arc::clone(&this);
