@@ -60,5 +60,6 @@ pub(crate) fn assert_caught(simulation: &Simulation, oracle: &str, says: &[&str]
 pub(crate) fn assert_passes(simulation: &Simulation) {
     let verdict = simulation.explore(Faults::single());
     verdict.assert_converges();
-    assert!(verdict.struck > 0, "{verdict}");
+    // A plan that is replayed is not counted.
+    assert!(verdict.runs == 0 || verdict.struck > 0, "{verdict}");
 }
