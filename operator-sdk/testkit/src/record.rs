@@ -26,6 +26,8 @@ pub struct Record {
     pub base: u64,
     /// Which of the plan's faults struck, and when first.
     pub struck: BTreeMap<usize, Timestamp>,
+    /// Who is not on trial.
+    pub actors: BTreeSet<Arc<str>>,
     /// By the time when they were sent.
     pub requests: Vec<Requested>,
     /// In the store's order.

@@ -12,7 +12,8 @@ const IF_FAULTS: [u16; 2] = [404, 409];
 /// Refusals that are not of the plan's making, and panics.
 pub(crate) fn judge(record: &Record) -> Vec<Violation> {
     let is_undisturbed = record.plan.faults.is_empty();
-    let refused = record.requests.iter().filter_map(|request| {
+    let on_trial = record.requests.iter().filter(|request| !record.actors.contains(&request.process));
+    let refused = on_trial.filter_map(|request| {
         let answer = request.answer.as_ref().filter(|answer| !answer.is_fault)?;
         let is_wrong = NEVER.contains(&answer.code) || is_undisturbed && is_unexpected(request, answer.code);
         let message = format!("{request}\n  {}", answer.message);

@@ -161,6 +161,13 @@ fn a_refusal_of_the_servers_own_is_told_and_one_that_a_fault_explains_is_not() {
 }
 
 #[test]
+fn what_actors_are_refused_is_no_fault_of_who_is_on_trial() {
+    let mut run = Run::default().request("nodes", "DELETE", 404);
+    run.record.actors = ["nodes".into()].into();
+    assert_eq!(run.broken(), [""; 0]);
+}
+
+#[test]
 fn an_error_in_the_log_needs_a_fault_and_a_panic_is_never_right() {
     assert_eq!(Run::default().log(true, "no").broken(), ["O5 log"]);
     assert_eq!(Run::default().log(false, "hm").broken(), [""; 0]);

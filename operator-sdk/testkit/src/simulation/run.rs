@@ -1,6 +1,6 @@
 //! One run, from an empty server to the end of the quiet hour.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
@@ -66,7 +66,12 @@ async fn drive(
     }
     world.network().with(|server, _| server.enforce_permissions(true));
     let base = world.recorder().state().revision;
-    world.recorder().record_mut().base = base;
+    let actors = simulation.processes.iter().filter(|process| process.is_actor);
+    let actors = actors.map(|process| Arc::clone(&process.name)).collect();
+    {
+        let mut recorder = world.recorder();
+        (recorder.record_mut().base, recorder.record_mut().actors) = (base, actors);
+    }
     world.start(simulation.processes.iter().cloned().map(Process::new).collect());
     world.start_faults();
     for (number, step) in simulation.workload.iter().enumerate() {
