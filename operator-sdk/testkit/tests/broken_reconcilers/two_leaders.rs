@@ -80,7 +80,8 @@ impl Replica {
             let metadata = ObjectMeta { name: Some("databases".to_owned()), ..ObjectMeta::default() };
             let spec = Some(LeaseSpec { holder_identity: me, ..LeaseSpec::default() });
             self.leases.create(&PostParams::default(), &Lease { metadata, spec }).await?;
-            return Ok(true);
+            // It leads by a Lease that it finds again: this one may be gone before anybody has seen it.
+            return Ok(false);
         };
         let spec = lease.spec.get_or_insert_default();
         let is_mine = spec.holder_identity == me;
