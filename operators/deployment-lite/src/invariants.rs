@@ -14,7 +14,7 @@
 //! | INV-7 | revisions only grow, and no two ReplicaSets share one |
 //!
 //! What a write may still be based on: the specs that the status does not yet say were observed; an availability that is
-//! at most [`STALENESS_MAX`] old.
+//! at most 10 s old.
 
 mod ledger;
 mod limits;

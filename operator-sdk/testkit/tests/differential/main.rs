@@ -6,7 +6,6 @@
 //! generated sequences on both.
 #![allow(clippy::expect_used, reason = "what a test needs and does not find fails it")]
 #![allow(unreachable_pub, reason = "a test has no public interface; `pub` says: for the other modules")]
-#![allow(clippy::expect_used, reason = "what is missing fails the test")]
 
 mod case;
 mod causes;
