@@ -15,6 +15,7 @@ mod packages;
 mod paths;
 mod process;
 mod progress;
+mod soak;
 mod test;
 mod tools;
 
@@ -58,6 +59,8 @@ enum Verb {
     Manifests(manifests::Arguments),
     /// Break the code behind each listed behaviour, and see that its test fails.
     Mutations(mutations::Arguments),
+    /// Run what takes longer than a test may.
+    Soak(soak::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -109,5 +112,6 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Images(arguments) => images::run(&arguments),
         Verb::Manifests(arguments) => manifests::run(&arguments),
         Verb::Mutations(arguments) => mutations::run(&arguments),
+        Verb::Soak(arguments) => soak::run(&arguments),
     }
 }

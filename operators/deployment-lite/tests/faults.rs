@@ -2,8 +2,8 @@
 //! time: it comes to what it comes to without faults, and its promises hold after every commit
 //! ([`deployment_lite::invariants`]).
 //!
-//! The explorations are long, and ignored in a plain run:
-//! `cargo test --release -p deployment-lite --test faults -- --ignored`. What runs always is each workload without faults.
+//! The explorations are long, and ignored in a plain run: `cargo xtask soak faults` runs them. What runs always is each
+//! workload without faults.
 
 #![allow(missing_docs, reason = "a test")]
 

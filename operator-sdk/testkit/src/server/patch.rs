@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     Call, Reply, Server,
-    create::place,
+    create::{place, revision_of},
     decode::{self, Decoded},
     options::WriteOptions,
     update::{check_name, part},
@@ -87,6 +87,7 @@ impl Server {
             Some(live) => self.replace(call, &options, &live, decoded.object)?,
             None => {
                 self.authorize_creation(call)?;
+                revision_of(&decoded.object)?;
                 self.insert(call, &options, decoded.object)?
             }
         };

@@ -33,6 +33,7 @@ impl Server {
         let live = match self.live(call.target) {
             Err(_) if is_created_by_update(resource) && part(call) == Part::Main => {
                 self.authorize_creation(call)?;
+                revision_of(&object)?;
                 let object = options.note_creation(call, object);
                 return self.insert(call, &options, object);
             }

@@ -1,0 +1,49 @@
+//! `cargo xtask soak`: what takes longer than a test may, in a release build: explorations of an operator and elections by
+//! the thousand. What it runs are tests that are ignored elsewhere.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::paths;
+
+/// What `soak` can be told.
+#[derive(clap::Args, Debug)]
+pub struct Arguments {
+    /// What to run
+    #[arg(value_enum)]
+    what: What,
+    /// How many seeds, of `election`
+    #[arg(long, value_name = "NUMBER", default_value_t = 10_000)]
+    seeds: u64,
+    /// The first seed, of `election`; another one each time if nothing is said
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum What {
+    /// Elections under faults of all sorts, a world for each seed
+    Election,
+    /// Every single fault at deployment-lite's workloads
+    Faults,
+}
+
+/// Runs it, with its own output.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let (package, test) = match arguments.what {
+        What::Election => ("operator-sdk", "leader_election"),
+        What::Faults => ("deployment-lite", "faults"),
+    };
+    let mut command = Command::new("cargo");
+    command.args(["test", "--release", "--package", package, "--test", test, "--", "--ignored", "--nocapture"]);
+    command.current_dir(paths::workspace_root()?).env("OPERATOR_LITE_SEEDS", arguments.seeds.to_string());
+    if let Some(seed) = arguments.seed {
+        command.env("OPERATOR_LITE_SEED", seed.to_string());
+    }
+    let ended = command.status().context("failed to start cargo")?;
+    if !ended.success() {
+        bail!("{:?} found something; it stands above, with what repeats it", arguments.what);
+    }
+    Ok(())
+}
