@@ -95,7 +95,7 @@ impl Server {
     /// Sets what the server alone sets on a new object.
     fn begin_life(&mut self, now: Timestamp, object: &mut Value) {
         let metadata = metadata::of(object);
-        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"] {
+        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
             metadata.remove(field);
         }
         metadata.insert("uid".to_owned(), self.random.uid().into());

@@ -154,9 +154,10 @@ impl Token {
     /// A revision, or nothing of an inconsistent one, and the last key of the page before.
     fn parse(text: &str) -> Result<Self, Failure> {
         let invalid = || {
-            Failure::bad_request(
-                "invalid continue token: continue key is not valid: invalid character 'i' looking for beginning of value",
-            )
+            let first = first_of_base64(text).map_or_else(|| "end of JSON input".to_owned(), shown);
+            Failure::bad_request(format!(
+                "invalid continue token: continue key is not valid: invalid character {first} looking for beginning of value",
+            ))
         };
         let (revision, start) = text.split_once('.').ok_or_else(invalid)?;
         let revision = match revision {
@@ -173,6 +174,29 @@ impl std::fmt::Display for Token {
             Some(revision) => write!(formatter, "r{revision}.{}", self.start),
             None => write!(formatter, "r.{}", self.start),
         }
+    }
+}
+
+/// What a text in base64 begins with: a real token is base64 of JSON, and is read as such.
+fn first_of_base64(text: &str) -> Option<u8> {
+    let mut digits = text.bytes().map(|byte| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'-' => Some(62),
+        b'_' => Some(63),
+        _ => None,
+    });
+    let (first, second) = (digits.next()??, digits.next()??);
+    Some(first << 2 | second >> 4)
+}
+
+/// A character as Go quotes it.
+fn shown(byte: u8) -> String {
+    match byte {
+        0x20..=0x7e | 0xa1..=0xac | 0xae.. => format!("'{}'", char::from(byte)),
+        0x80.. => format!("'\\u{byte:04x}'"),
+        _ => format!("'\\x{byte:02x}'"),
     }
 }
 
