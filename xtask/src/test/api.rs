@@ -6,8 +6,8 @@ use super::step::Steps;
 use crate::control_plane::ControlPlane;
 use crate::{differential, process};
 
-/// None here until they all agree: `cargo xtask differential` generates them and shows what does not yet.
-const SEQUENCES: u64 = 0;
+/// How many sequences of requests are generated, each run others.
+const SEQUENCES: u64 = 200;
 
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 

@@ -87,7 +87,8 @@ impl Generator {
     fn create(&mut self, kind: &str, name: &str) -> Step {
         let mut body = body::whole(&mut self.chance, kind);
         match self.chance.percent(5) {
-            true => body["metadata"]["generateName"] = json!(format!("{name}-")),
+            // A prefix of its own: which of two generated names comes first, chance decides.
+            true => body["metadata"]["generateName"] = json!(format!("{name}{}-", self.steps.len())),
             false => body["metadata"]["name"] = json!(name),
         }
         let query = self.write_query();
