@@ -129,7 +129,9 @@ impl Server {
             marked = self.commit(call, key.clone(), Change::Updated, marked).after.value().clone();
         }
         if !is_kept {
-            let commit = self.commit(call, key, Change::Deleted, marked);
+            // What goes at once goes as it was stored.
+            let last = if matches!(grace, Grace::None) { live.value().clone() } else { marked };
+            let commit = self.commit(call, key, Change::Deleted, last);
             return Ok(Outcome::Gone(commit.after.clone()));
         }
         if marked == *live.value() {

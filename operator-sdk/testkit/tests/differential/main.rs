@@ -57,7 +57,9 @@ fn every_case_is_answered_as_the_real_server_did() {
     println!("{} cases are pending", pending.len());
     assert_eq!(answered_now, Vec::<String>::new(), "take what is answered now off tests/differential/pending.yaml");
     assert!(differences.is_empty(), "{} differences from the real server", differences.len());
-    assert_eq!(excuses.unused(), Vec::<String>::new(), "documented differences that no case shows");
+    if !is_partial() {
+        assert_eq!(excuses.unused(), Vec::<String>::new(), "documented differences that no case shows");
+    }
 }
 
 #[test]
@@ -79,7 +81,12 @@ fn every_item_has_its_cases() {
         println!("item {item:>2}: {count} cases");
     }
     println!("in all: {total} cases");
-    assert!(total >= AT_LEAST || std::env::var_os("DIFFERENTIAL_ONLY").is_some(), "{total} cases are too few");
+    assert!(total >= AT_LEAST || is_partial(), "{total} cases are too few");
+}
+
+/// Whether only some files are looked at.
+fn is_partial() -> bool {
+    std::env::var("DIFFERENTIAL_ONLY").is_ok_and(|only| !only.is_empty())
 }
 
 fn report(differences: &[(String, String, Difference)]) {
