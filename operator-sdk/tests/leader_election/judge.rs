@@ -62,6 +62,7 @@ impl Judged {
     fn see_write(&mut self, write: &Requested, holds: &[Hold]) {
         let own = |hold: &&Hold| *hold.holder == *write.process;
         let until_now = || holds.iter().take_while(|hold| hold.since <= write.sent);
+        let last_own = until_now().enumerate().filter(|(_, hold)| own(hold) && hold.sent.is_some()).last();
         let Some(latest) = until_now().last() else {
             return self.broken.push(format!("nobody leads yet: {write}"));
         };
@@ -73,8 +74,9 @@ impl Judged {
             }
             Some(_) => {}
         }
-        // After a stranger has written it, the Lease says nothing of what its holder knows.
-        if !own(&latest) && latest.sent.is_some() && !latest.holder.is_empty() {
+        // After a stranger has written or deleted it, the Lease says nothing of what its holder knows.
+        let is_meddled_with = until_now().skip(last_own.map_or(0, |(index, _)| index)).any(|hold| hold.sent.is_none());
+        if !own(&latest) && !latest.holder.is_empty() && !is_meddled_with {
             self.overlaps += 1;
             self.broken.push(format!("{} leads since {}: {write}", latest.holder, latest.since));
         }

@@ -1,6 +1,9 @@
 //! Work that only one may do at a time: a number is raised, step by step.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use operator_sdk::{
@@ -16,7 +19,9 @@ pub(crate) const GOAL: u64 = 60;
 /// Time between two steps.
 pub(crate) const STEP: Duration = Duration::from_millis(1500);
 
-struct Worker;
+/// When the last step was made, by the boot clock.
+#[derive(Default)]
+struct Worker(Mutex<Option<Duration>>);
 
 impl Reconciler for Worker {
     type Object = ConfigMap;
@@ -27,8 +32,14 @@ impl Reconciler for Worker {
         if map.metadata.name.as_deref() != Some("work") || number >= GOAL {
             return Ok(Outcome::Done);
         }
+        let now = context.clock.boot();
+        let due = self.0.lock().unwrap_or_else(PoisonError::into_inner).map_or(now, |last| last + STEP);
+        if now < due {
+            return Ok(Outcome::RequeueAfter(due - now));
+        }
         let patch = json!({"data": {"number": (number + 1).to_string()}});
         context.client.patch::<ConfigMap>(&Target::of(map)?, patch).await?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
         Ok(Outcome::RequeueAfter(STEP))
     }
 
@@ -40,7 +51,7 @@ impl Reconciler for Worker {
 pub(crate) fn operator() -> Operator {
     let mut operator = Operator::builder("worker", "0");
     let maps = operator.watch::<ConfigMap>();
-    operator.controller(Controller::new(Worker, &maps));
+    operator.controller(Controller::new(Worker::default(), &maps));
     operator
 }
 
