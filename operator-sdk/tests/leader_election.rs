@@ -14,7 +14,9 @@ mod weather;
 #[path = "leader_election/worker.rs"]
 mod worker;
 
-use std::{collections::BTreeMap, env, thread};
+#[cfg(feature = "soak")]
+use std::env;
+use std::{collections::BTreeMap, thread};
 
 use operator_testkit::{
     fault::{Effect, Fault, Moment, Plan, Refusal, Seconds, Step},
@@ -141,8 +143,9 @@ fn whatever_a_seed_brings_at_most_one_writes_and_the_work_gets_done() {
     println!("{}", tell(&explore(1, SEEDS)));
 }
 
+/// Long: `cargo xtask soak election` runs it.
+#[cfg(feature = "soak")]
 #[test]
-#[ignore = "long; `cargo xtask soak election` runs it"]
 fn a_great_many_worlds() {
     let seeds = env::var("OPERATOR_LITE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000);
     let first = first_seed();
@@ -208,6 +211,7 @@ fn tell(tally: &Tally) -> String {
 }
 
 /// A fresh one, unless the environment names it.
+#[cfg(feature = "soak")]
 fn first_seed() -> u64 {
     let named = env::var("OPERATOR_LITE_SEED").ok().and_then(|text| text.parse().ok());
     named.unwrap_or_else(|| rand::random_range(0..1_000_000_000))

@@ -1,5 +1,5 @@
 //! `cargo xtask soak`: what takes longer than a test may, in a release build: explorations of an operator and elections by
-//! the thousand. What it runs are tests that are ignored elsewhere.
+//! the thousand. What it runs are tests behind the feature `soak`.
 
 use std::process::Command;
 
@@ -36,7 +36,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         What::Faults => ("deployment-lite", "faults"),
     };
     let mut command = Command::new("cargo");
-    command.args(["test", "--release", "--package", package, "--test", test, "--", "--ignored", "--nocapture"]);
+    command.args([
+        "test",
+        "--release",
+        "--package",
+        package,
+        "--features",
+        "soak",
+        "--test",
+        test,
+        "--",
+        "--nocapture",
+    ]);
     command.current_dir(paths::workspace_root()?).env("OPERATOR_LITE_SEEDS", arguments.seeds.to_string());
     if let Some(seed) = arguments.seed {
         command.env("OPERATOR_LITE_SEED", seed.to_string());

@@ -2,7 +2,7 @@
 //! time: it comes to what it comes to without faults, and its promises hold after every commit
 //! ([`deployment_lite::invariants`]).
 //!
-//! The explorations are long, and ignored in a plain run: `cargo xtask soak faults` runs them. What runs always is each
+//! The explorations are long, and not in a plain run: `cargo xtask soak faults` runs them. What runs always is each
 //! workload without faults.
 
 #![allow(missing_docs, reason = "a test")]
@@ -74,26 +74,26 @@ fn without_faults_every_workload_comes_to_the_same_end_whatever_the_seed() {
     }
 }
 
+#[cfg(feature = "soak")]
 #[test]
-#[ignore = "long: hundreds of plans"]
 fn a_rollout_comes_to_its_end() {
     rollout().explore(Faults::single()).assert_converges();
 }
 
+#[cfg(feature = "soak")]
 #[test]
-#[ignore = "long: hundreds of plans"]
 fn a_recreation_comes_to_its_end() {
     recreation().explore(Faults::single()).assert_converges();
 }
 
+#[cfg(feature = "soak")]
 #[test]
-#[ignore = "long: hundreds of plans"]
 fn scaling_to_nothing_and_back_comes_to_its_end() {
     scaling().explore(Faults::single()).assert_converges();
 }
 
+#[cfg(feature = "soak")]
 #[test]
-#[ignore = "long: hundreds of plans"]
 fn what_is_deleted_goes_with_all_that_it_owns() {
     deletion().explore(Faults::single()).assert_converges();
 }

@@ -151,14 +151,12 @@ fn simulation(twin: Twin) -> Simulation {
 }
 
 #[test]
-#[ignore = "takes minutes in a debug build, and was not seen through to its end yet"]
 fn who_writes_after_another_has_taken_over_is_caught() {
     let more = ["configmaps/default/a-* was created", "3 times if nothing goes wrong"];
     assert_caught(&simulation(Twin::Broken), "O3 summary", &more, "freeze");
 }
 
 #[test]
-#[ignore = "takes minutes in a debug build, and was not seen through to its end yet"]
 fn who_looks_at_its_lease_before_each_write_passes() {
     assert_passes(&simulation(Twin::Correct));
 }
