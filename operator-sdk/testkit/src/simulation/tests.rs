@@ -138,6 +138,15 @@ fn nothing_gets_through_a_partition_until_it_heals() {
 }
 
 #[test]
+fn a_request_counts_as_sent_when_its_process_gave_it_away_not_when_a_partition_let_it_through() {
+    let plan = Plan::of([Fault::new(Moment::time("mirror", 0), Effect::Partition(Seconds { seconds: 30 }))]);
+    let record = simulation().run_with(1, &plan);
+    let first = &record.requests[0];
+    assert_eq!(first.sent, crate::service::START, "{first}");
+    assert!(first.answer.is_some(), "{first}");
+}
+
+#[test]
 fn a_judge_sees_every_commit_with_the_state_that_it_made() {
     let judged = simulation().judged_by(|| {
         |commit: &Commit, state: &crate::record::State| {
