@@ -82,6 +82,17 @@ fn a_leader_without_network_is_followed_by_another() {
 }
 
 #[test]
+fn a_write_that_a_partition_holds_back_while_its_process_is_frozen_was_sent_in_time_and_harms_nobody() {
+    let mut hand_overs = 0;
+    for process in ["worker-0", "worker-1", "worker-2"] {
+        let cut_off = Fault::new(Moment::time(process, 20_000), Effect::Partition(seconds(30)));
+        let frozen = Fault::new(Moment::time(process, 23_000), Effect::Freeze(seconds(40)));
+        hand_overs += survives(1, &Plan::of([cut_off, frozen])).1.hand_overs;
+    }
+    assert!(hand_overs > 0, "one of them led");
+}
+
+#[test]
 fn an_answer_that_comes_ten_seconds_late_prolongs_nothing() {
     for number in 5..15 {
         let slow = Plan::of((0..3).flat_map(|process| {
