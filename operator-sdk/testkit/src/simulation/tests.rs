@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "the process is one of plain kube")]
 
+mod lives;
+
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
