@@ -156,10 +156,13 @@ pub(super) fn has_generation(resource: &crate::resource::Resource) -> bool {
     resource.is_custom
         || matches!(
             (resource.group.as_str(), resource.plural.as_str()),
-            ("", "pods" | "replicationcontrollers")
+            ("", "pods" | "podtemplates" | "replicationcontrollers")
                 | ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets")
+                | ("autoscaling", "horizontalpodautoscalers")
                 | ("batch", "jobs" | "cronjobs")
+                | ("discovery.k8s.io", "endpointslices")
                 | ("policy", "poddisruptionbudgets")
+                | ("scheduling.k8s.io", "priorityclasses")
                 | ("apiextensions.k8s.io", "customresourcedefinitions")
                 | ("networking.k8s.io" | "admissionregistration.k8s.io", _)
         )

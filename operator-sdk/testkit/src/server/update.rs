@@ -188,7 +188,8 @@ fn keep_other_part(resource: &Resource, new: &mut Value, live: &Object, part: Pa
 }
 
 fn count_generation(resource: &Resource, new: &mut Value, live: &Object, part: Part) {
-    if part == Part::Status || !has_generation(resource) {
+    let is_counted = has_generation(resource) && resource.plural != "priorityclasses";
+    if part == Part::Status || !is_counted {
         return;
     }
     let is_counted = |field: &str| match resource.is_custom {
@@ -199,9 +200,11 @@ fn count_generation(resource: &Resource, new: &mut Value, live: &Object, part: P
         let fields = object.as_object().into_iter().flatten().filter(|(field, _)| is_counted(field));
         fields.map(|(field, value)| (field.clone(), value.clone())).collect()
     };
-    let is_counted_anyway = resource.group == "apps"
-        && resource.plural == "deployments"
-        && new["metadata"]["annotations"] != live["metadata"]["annotations"];
+    let is_counted_anyway = match (resource.group.as_str(), resource.plural.as_str()) {
+        ("apps", "deployments") => new["metadata"]["annotations"] != live["metadata"]["annotations"],
+        ("discovery.k8s.io", "endpointslices") => new["metadata"]["labels"] != live["metadata"]["labels"],
+        _ => false,
+    };
     if is_counted_anyway || counted(new) != counted(live) {
         let generation = live["metadata"]["generation"].as_i64().unwrap_or_default();
         new["metadata"]["generation"] = (generation + 1).into();
