@@ -48,6 +48,7 @@ impl Server {
         let given = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         self.admit_to_namespace(call, &given)?;
         self.admit_pod(call, &mut object, &given)?;
+        self.authorize_grants(call, None, &object)?;
         if resource.is_custom && is_terminating(self, &call.target.served.collection) {
             let why = "create not allowed while custom resource definition is terminating";
             return Err(Failure::forbidden(resource, &given, why));

@@ -58,6 +58,7 @@ impl Server {
         let (resource, part) = (&served.resource, part(call));
         let mut warnings = metadata::remove_double_owners(&mut new);
         warnings.extend(metadata::finalizer_warnings(resource, &new, Some(live)));
+        self.authorize_grants(call, Some(live), &new)?;
         check_version(call, live, &mut new)?;
         keep_system_metadata(&mut new, live);
         keep_other_part(resource, &mut new, live, part);
