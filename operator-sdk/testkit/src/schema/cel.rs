@@ -3,6 +3,8 @@
 //! A rule that compares with the old value is asked only where there is one. Any other rule is not held against a value that
 //! is as it was; the real server warns of it, this one does not. The cost of rules is not estimated.
 
+mod fields;
+
 use std::{collections::HashMap, sync::Arc};
 
 use kube_cel::{
@@ -88,9 +90,14 @@ impl Rule {
         }
     }
 
-    /// Why it can not be asked; `None`: it can.
-    pub fn problem(&self) -> Option<&str> {
-        self.program.as_ref().err().map(String::as_str)
+    /// Why it can not be asked of a value of this schema; `None`: it can.
+    pub fn problem(&self, schema: &Schema) -> Option<String> {
+        let program = match &self.program {
+            Ok(program) => program,
+            Err(error) => return Some(error.clone()),
+        };
+        let unknown = fields::unknown_field(&program.expression().expr, schema, self.is_old_optional)?;
+        Some(format!("ERROR: <input>: undefined field '{unknown}'"))
     }
 
     /// Whether it is about how a value changes.

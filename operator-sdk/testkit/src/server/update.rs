@@ -58,6 +58,7 @@ impl Server {
         let (resource, part) = (&served.resource, part(call));
         let mut warnings = metadata::remove_double_owners(&mut new);
         warnings.extend(metadata::finalizer_warnings(resource, &new, Some(live)));
+        self.authorize_grants(call, Some(live), &new)?;
         check_version(call, live, &mut new)?;
         keep_system_metadata(&mut new, live);
         keep_other_part(resource, &mut new, live, part);
@@ -188,7 +189,8 @@ fn keep_other_part(resource: &Resource, new: &mut Value, live: &Object, part: Pa
 }
 
 fn count_generation(resource: &Resource, new: &mut Value, live: &Object, part: Part) {
-    if part == Part::Status || !has_generation(resource) {
+    let is_counted = has_generation(resource) && resource.plural != "priorityclasses";
+    if part == Part::Status || !is_counted {
         return;
     }
     let is_counted = |field: &str| match resource.is_custom {
@@ -199,9 +201,11 @@ fn count_generation(resource: &Resource, new: &mut Value, live: &Object, part: P
         let fields = object.as_object().into_iter().flatten().filter(|(field, _)| is_counted(field));
         fields.map(|(field, value)| (field.clone(), value.clone())).collect()
     };
-    let is_counted_anyway = resource.group == "apps"
-        && resource.plural == "deployments"
-        && new["metadata"]["annotations"] != live["metadata"]["annotations"];
+    let is_counted_anyway = match (resource.group.as_str(), resource.plural.as_str()) {
+        ("apps", "deployments") => new["metadata"]["annotations"] != live["metadata"]["annotations"],
+        ("discovery.k8s.io", "endpointslices") => new["metadata"]["labels"] != live["metadata"]["labels"],
+        _ => false,
+    };
     if is_counted_anyway || counted(new) != counted(live) {
         let generation = live["metadata"]["generation"].as_i64().unwrap_or_default();
         new["metadata"]["generation"] = (generation + 1).into();
