@@ -153,15 +153,17 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Requests and log in the order of time. A read that went well is told once until something else happens.
+/// Requests and log in the order of time. A read that went well is told once until something else happens, and not at all
+/// if it is that of an actor.
 fn history(record: &Record) -> Vec<(Timestamp, String)> {
     let requests = record.requests.iter().map(|request| (request.sent, request.to_string(), read_well(request)));
     let log = record.log.iter().map(|line| (line.time, line.to_string(), None));
-    let mut lines: Vec<(Timestamp, String, Option<&str>)> = requests.chain(log).collect();
+    let mut lines: Vec<(Timestamp, String, Option<(&str, &str)>)> = requests.chain(log).collect();
     lines.sort_by_key(|(time, ..)| *time);
     let mut told = BTreeSet::new();
     lines.retain(|(.., read)| match read {
-        Some(path) => told.insert(*path),
+        Some((actor, _)) if record.actors.contains(*actor) => false,
+        Some(read) => told.insert(*read),
         None => {
             told.clear();
             true
@@ -170,13 +172,13 @@ fn history(record: &Record) -> Vec<(Timestamp, String)> {
     lines.into_iter().map(|(time, text, _)| (time, text)).collect()
 }
 
-/// What was read, if it went as it always goes.
-fn read_well(request: &Requested) -> Option<&str> {
+/// Who read what, if it went as it always goes.
+fn read_well(request: &Requested) -> Option<(&str, &str)> {
     let is_well = request.answer.as_ref().is_some_and(|answer| (200..300).contains(&answer.code));
     let is_plain = request.counted.request.is_some() && request.counted.write.is_none() && request.faults.is_empty();
     // A watch and a list of the same kind are two things.
     let path = request.path.split_once("&timeoutSeconds").map_or(&*request.path, |(path, _)| path);
-    (is_well && is_plain).then_some(path)
+    (is_well && is_plain).then_some((&*request.process, path))
 }
 
 fn indented<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
@@ -219,8 +221,9 @@ mod tests {
         let list = request("GET", "/api/v1/pods");
         let failed = Requested { answer: None, ..list.clone() };
         let write = request("POST", "/api/v1/pods");
-        let requests = vec![list.clone(), watch(7), list.clone(), watch(8), write, watch(9), failed.clone(), failed];
-        let told = history(&Record { requests, ..Record::default() });
+        let actor = Requested { process: "nodes".into(), ..list.clone() };
+        let requests = vec![list.clone(), watch(7), list, watch(8), actor, write, watch(9), failed.clone(), failed];
+        let told = history(&Record { requests, actors: ["nodes".into()].into(), ..Record::default() });
         let told: Vec<&str> = told.iter().filter_map(|(_, line)| line.split(' ').nth(4)).collect();
         assert_eq!(told, ["GET", "GET", "POST", "GET", "GET", "GET"]);
     }
