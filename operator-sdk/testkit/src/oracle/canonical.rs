@@ -64,7 +64,8 @@ impl Canonical {
         let mut lines = Vec::new();
         self.compare(expected, &mut |place, path, found, wanted| {
             if !mask.contains(&format!("{place}: {path}")) && lines.len() < DIFFERENCES_MAX {
-                lines.push(format!("{place}: {path}: expected {}, found {}", shown(wanted), shown(found)));
+                let field = if path.is_empty() { String::new() } else { format!("{path}: ") };
+                lines.push(format!("{place}: {field}expected {}, found {}", shown(wanted), shown(found)));
             }
         });
         lines
@@ -136,7 +137,7 @@ fn strip(object: &mut Value) {
         metadata.insert("deletionTimestamp".to_owned(), Value::from("set"));
     }
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-        annotations.remove(MARK);
+        annotations.retain(|name, _| !name.starts_with(MARK));
         if annotations.is_empty() {
             metadata.remove("annotations");
         }

@@ -121,7 +121,7 @@ fn one_object_more_one_less_and_another_value_are_told() {
     let told = differences(found, wanted);
     assert_eq!(told.len(), 3, "{told:?}");
     assert_eq!(told[0], r#"maps/default/web: /data/text: expected "old", found "new""#);
-    assert!(told[1].starts_with("pods/default/web-*: : expected nothing"), "{}", told[1]);
+    assert!(told[1].starts_with("pods/default/web-*: expected nothing"), "{}", told[1]);
     assert!(told[2].ends_with("found nothing"), "{}", told[2]);
 }
 

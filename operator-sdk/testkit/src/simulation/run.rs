@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Installed, Simulation, logs,
+    Installed, Manifest, Simulation, apply, logs,
     process::Process,
     recorder::{Recorder, counts},
     workload::perform,
@@ -74,7 +74,10 @@ async fn drive(
     }
     world.start(simulation.processes.iter().cloned().map(Process::new).collect());
     world.start_faults();
-    for (number, step) in simulation.workload.iter().enumerate() {
+    // Where people ask for nothing, what processes do by themselves is to settle.
+    let nothing = [apply(Manifest::default())];
+    let workload = if simulation.workload.is_empty() { &nothing } else { &*simulation.workload };
+    for (number, step) in workload.iter().enumerate() {
         if let Err(error) = perform(&world, step) {
             world.recorder().violate("workload", world.now(), error);
         }
@@ -96,7 +99,7 @@ async fn settle(world: &World, simulation: &Simulation, step: usize, reference: 
     let begun = world.now();
     let mut changed = world.changed();
     // Between two steps people do not wait for a fault to be over.
-    let is_last = step + 1 == simulation.workload.len();
+    let is_last = step + 1 >= simulation.workload.len();
     let busy_until = || if is_last { world.busy_until().max(begun) } else { begun };
     loop {
         let last = *changed.borrow_and_update();

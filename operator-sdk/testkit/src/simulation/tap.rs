@@ -225,7 +225,7 @@ impl Tap {
     fn strike(&self, request: &Request, strike: &Strike, target: Option<&str>) {
         // What was sent by a former life does not end the present one.
         if !self.life.is_dead() && self.world.strike(self.process.name(), strike, target) {
-            self.world.recorder().fault(request.id, format!("{:?}", strike.1));
+            self.world.recorder().fault(request.id, strike.1.to_string());
         }
     }
 
@@ -233,7 +233,7 @@ impl Tap {
         let now = self.world.now();
         let mut recorder = self.world.recorder();
         recorder.struck(*index, now);
-        recorder.fault(request.id, format!("{effect:?}"));
+        recorder.fault(request.id, effect.to_string());
     }
 }
 

@@ -207,3 +207,17 @@ fn what_cannot_be_installed_is_told() {
     let record = Simulation::new().installed(Manifest::from(thing)).run(1);
     assert_eq!(record.violations[0].oracle, "installation");
 }
+
+#[test]
+fn what_a_process_does_unasked_is_to_settle_too() {
+    let unasked = |environment: Environment| async move {
+        let secrets = Api::<Secret>::default_namespaced(environment.client());
+        let mut map = ConfigMap::default();
+        map.metadata.name = Some("a".to_owned());
+        create(&secrets, &map).await.map_err(|error| error.to_string())?;
+        std::future::pending().await
+    };
+    let record = Simulation::new().process("unasked", User::administrator(), unasked).run(1);
+    assert!(record.settled[0].state.get("", "secrets", "default", "a").is_some());
+    assert_eq!(record.violations, []);
+}
