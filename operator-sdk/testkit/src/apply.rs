@@ -1,22 +1,22 @@
 //! Server-side apply: who owns which field, and what an applied intent makes of an object.
 //!
 //! Written from the documented behaviour (<https://kubernetes.io/docs/reference/using-api/server-side-apply/>) and from the
-//! answers of the real server. An object's owners at other versions are taken to own the same fields at this one: there is
-//! no conversion here, and no change from granular to atomic of a schema under an object.
+//! answers of the real server. Owners of a built-in kind at other versions are taken to own the same fields at this one; no
+//! schema changes from granular to atomic under an object.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+pub use self::{conflict::Conflicts, scale::update_scale};
 use self::{
-    compare::compare,
     field_set::FieldSet,
     manager::{ManagerKey, Managers, Operation, Owned},
     merge::merge,
     owned::fields,
     prune::prune,
     typed::Type,
+    versions::Differences,
 };
-pub use self::{conflict::Conflicts, scale::update_scale};
 use crate::resource::Resource;
 
 mod compare;
@@ -33,6 +33,7 @@ mod scale;
 mod skeleton;
 mod typed;
 mod validate;
+mod versions;
 
 #[cfg(test)]
 mod fixture;
@@ -101,13 +102,13 @@ pub fn apply(
     if let Some(last) = &last {
         merged = prune(&merged, &last.fields, &managers.all_fields().union(&mine.fields), ty);
     }
-    let found = compare(&old, &merged, ty).without(&ignored);
-    let conflicts = conflicts(&managers, &found.changed());
+    let found = Differences::find(&old, &merged, resource, &managers, &ignored);
+    let conflicts = conflicts(&managers, &found);
     let conflicts = last_applied::resolve(conflicts, writer.manager, &old, resource);
     if !force && !conflicts.0.is_empty() {
         return Err(Refusal::Conflicts(conflicts));
     }
-    managers.take(&found.changed().union(&found.removed), None);
+    found.take_from(&mut managers);
     if path::is_equal(&old, &merged) {
         merged = old;
     } else {
@@ -135,6 +136,10 @@ pub fn update(live: Option<&Value>, mut new: Value, resource: &Resource, writer:
     };
     if live.is_some() && managers.0.is_empty() {
         return new;
+    }
+    let fits = |object| validate::fits(object, Type::of(&resource.schema));
+    if resource.is_custom && !(fits(&new) && live.is_none_or(fits)) {
+        return with_managed_fields(new, &managers);
     }
     let old = live.map_or_else(|| skeleton::object(resource), without_managed_fields);
     record_update(&mut managers, &old, &new, resource, writer, now);
@@ -201,9 +206,9 @@ fn record_update(
     now: Timestamp,
 ) {
     let ignored = ignored::fields(resource, writer.subresource);
-    let found = compare(old, new, Type::of(&resource.schema)).without(&ignored);
-    managers.take(&found.changed().union(&found.removed), None);
-    let mine = found.changed().difference(&never_owned());
+    let found = Differences::find(old, new, resource, managers, &ignored);
+    found.take_from(managers);
+    let mine = found.here.changed().difference(&never_owned());
     if !mine.is_empty() {
         let api_version = resource.api_version();
         let entry = managers.0.entry(key(resource, writer, Operation::Update));
@@ -220,9 +225,9 @@ fn key(resource: &Resource, writer: Writer<'_>, operation: Operation) -> Manager
     ManagerKey { name: name.into(), operation, version, subresource: writer.subresource.into() }
 }
 
-fn conflicts(managers: &Managers, changed: &FieldSet) -> Conflicts {
+fn conflicts(managers: &Managers, found: &Differences) -> Conflicts {
     let of = |(key, owned): (&ManagerKey, &Owned)| {
-        let paths = owned.fields.intersection(changed).paths();
+        let paths = owned.fields.intersection(&found.seen_in(&owned.api_version).changed()).paths();
         paths.into_iter().map(|path| (key.clone(), path)).collect::<Vec<_>>()
     };
     let mut owners: Vec<_> = managers.0.iter().collect();

@@ -28,7 +28,14 @@ pub fn resources(definition: &Value) -> Vec<Resource> {
 fn read_resources(definition: &Value) -> Vec<Resource> {
     let versions = definition["spec"]["versions"].as_array();
     let served = versions.into_iter().flatten().filter(|version| version["served"].as_bool().unwrap_or_default());
-    served.map(|version| resource(definition, version)).collect()
+    let mut resources: Vec<Resource> = served.map(|version| resource(definition, version)).collect();
+    let schemas: BTreeMap<String, Arc<Schema>> =
+        resources.iter().map(|resource| (resource.api_version(), resource.schema.clone())).collect();
+    for resource in &mut resources {
+        resource.other_schemas = schemas.clone();
+        resource.other_schemas.remove(&resource.api_version());
+    }
+    resources
 }
 
 fn resource(definition: &Value, version: &Value) -> Resource {
@@ -52,11 +59,25 @@ fn resource(definition: &Value, version: &Value) -> Resource {
         is_custom: true,
         has_status,
         selectable_fields: selectable_fields(version),
-        rules: Arc::new(custom::Custom::new(schema.clone(), has_status, scale.clone())),
+        rules: Arc::new(custom::Custom::new(schema.clone(), has_status, scale.clone(), is_original(definition))),
         scale,
         schema,
+        other_schemas: BTreeMap::new(),
+        deprecation: deprecation(spec, version),
         kind,
     }
+}
+
+/// Whether everything that is stored has passed the rules as they are: they never were others.
+fn is_original(definition: &Value) -> bool {
+    let versions = definition["spec"]["versions"].as_array().map_or(0, Vec::len);
+    definition["metadata"]["generation"] == 1 && versions == 1
+}
+
+fn deprecation(spec: &Value, version: &Value) -> Option<String> {
+    let (group, name, kind) = (text(&spec["group"]), text(&version["name"]), text(&spec["names"]["kind"]));
+    let words = || format!("{group}/{name} {kind} is deprecated");
+    (version["deprecated"] == true).then(|| version["deprecationWarning"].as_str().map_or_else(words, str::to_owned))
 }
 
 /// Version, kind and metadata are what they are of every kind; a definition can only limit names.

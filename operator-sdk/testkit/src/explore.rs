@@ -39,6 +39,7 @@ pub struct Faults {
     choice: Choice,
     is_hostile: bool,
     keep: fn(&Fault) -> bool,
+    except: fn(&Fault, &str) -> bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +52,7 @@ enum Choice {
 impl Faults {
     /// Each single fault, at every write, request and notification of the reference.
     pub fn single() -> Self {
-        Self { choice: Choice::Single, is_hostile: false, keep: |_| true }
+        Self { choice: Choice::Single, is_hostile: false, keep: |_| true, except: |_, _| false }
     }
 
     /// Two faults at once: all pairs, or, where there are more, so many of them by chance.
@@ -74,6 +75,12 @@ impl Faults {
     #[must_use]
     pub fn only(self, keep: fn(&Fault) -> bool) -> Self {
         Self { keep, ..self }
+    }
+
+    /// Not those at requests for which this says so; the text is the path that is asked for, without the query.
+    #[must_use]
+    pub fn except(self, except: fn(&Fault, &str) -> bool) -> Self {
+        Self { except, ..self }
     }
 }
 
@@ -116,13 +123,13 @@ impl Simulation {
 
     /// What a run comes to if nothing goes wrong; `None`, and the reason in the verdict, if even then something does.
     fn reference(&self) -> (Option<(Reference, Record)>, Verdict) {
-        let mut verdict = Verdict::default();
+        let (mut verdict, mut used) = (Verdict::default(), Used::default());
         let plan = Plan::default();
         let seeds = [SEED].into_iter().chain(REFERENCE_SEEDS);
         let mut runs = parallel::map(&seeds.collect::<Vec<_>>(), |seed| self.run_once(*seed, &plan, None));
         let again = runs.remove(0);
-        verdict.references = runs.len();
         for run in &runs {
+            used.extend_from(run);
             let mut violations = oracle::judge(run, None);
             if run.seed == SEED {
                 violations.extend(unrepeated(run, &again));
@@ -131,6 +138,8 @@ impl Simulation {
                 verdict.findings.push(Finding::new(run, violations));
             }
         }
+        verdict.references = runs.len();
+        verdict.unused_rights = self.unused_rights(&used.0);
         if !verdict.findings.is_empty() {
             return (None, verdict);
         }
@@ -152,7 +161,9 @@ impl Simulation {
         if faults.is_hostile {
             singles.extend(enumerate::hostile(record, &processes));
         }
-        singles.retain(faults.keep);
+        let paths = enumerate::paths(record);
+        let is_excepted = |fault: &Fault| paths.get(&fault.at).is_some_and(|path| (faults.except)(fault, path));
+        singles.retain(|fault| (faults.keep)(fault) && !is_excepted(fault));
         match faults.choice {
             Choice::Single => singles.into_iter().map(|fault| Case { seed: SEED, plan: Plan::of([fault]) }).collect(),
             Choice::Pairs { at_most } => {
@@ -182,7 +193,8 @@ impl Simulation {
             let fired = record.struck.len();
             (fired, (!violations.is_empty()).then(|| Finding::new(&record, violations)))
         });
-        verdict.unused_rights = self.unused_rights(&lock(&used).0);
+        let unused = self.unused_rights(&lock(&used).0);
+        verdict.unused_rights.retain(|right| unused.contains(right));
         verdict.runs = failing.runs;
         verdict.struck = failing.struck;
         verdict.findings = parallel::map(&failing.findings, |finding| {

@@ -4,7 +4,10 @@
 //! CustomResourceDefinition, defaults and validation follow the documented rules as far as operators meet them; of the
 //! other kinds only the shape is known, and what `kinds/` says of them.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use serde_json::{Value, json};
 
@@ -39,6 +42,7 @@ struct Row {
     short_names: &'static [&'static str],
     traits: &'static [Trait],
     selectable_fields: &'static [&'static str],
+    deprecation: Option<&'static str>,
 }
 
 /// What a kind has or is.
@@ -54,6 +58,22 @@ enum Trait {
 use Trait::{All, ApiExtensions, Cluster, Scale, Status};
 
 impl Row {
+    const fn short(self, short_names: &'static [&'static str]) -> Self {
+        Self { short_names, ..self }
+    }
+
+    const fn with(self, traits: &'static [Trait]) -> Self {
+        Self { traits, ..self }
+    }
+
+    const fn selectable(self, selectable_fields: &'static [&'static str]) -> Self {
+        Self { selectable_fields, ..self }
+    }
+
+    const fn deprecated(self, deprecation: &'static str) -> Self {
+        Self { deprecation: Some(deprecation), ..self }
+    }
+
     fn resource(&self) -> Resource {
         let (group, version) = self.version.rsplit_once('/').unwrap_or(("", self.version));
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
@@ -79,6 +99,8 @@ impl Row {
             }),
             selectable_fields: texts(self.selectable_fields),
             rules: rules(self.kind, &schema, has(Status)),
+            other_schemas: BTreeMap::new(),
+            deprecation: self.deprecation.map(str::to_owned),
             schema,
         }
     }
@@ -116,19 +138,8 @@ fn definition_schema() -> Arc<Schema> {
     openapi::schema(&format!("{EXTENSIONS}.v1.CustomResourceDefinition"))
 }
 
-const fn row(
-    package: &'static str,
-    version: &'static str,
-    kind: &'static str,
-    plural: &'static str,
-    short_names: &'static [&'static str],
-    traits: &'static [Trait],
-) -> Row {
-    Row { package, version, kind, plural, short_names, traits, selectable_fields: &[] }
-}
-
-const fn selectable(row: Row, selectable_fields: &'static [&'static str]) -> Row {
-    Row { selectable_fields, ..row }
+const fn row(package: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Row {
+    Row { package, version, kind, plural, short_names: &[], traits: &[], selectable_fields: &[], deprecation: None }
 }
 
 const CORE: &str = "io.k8s.api.core";
@@ -177,56 +188,56 @@ const NEW_EVENT_FIELDS: &[&str] = &[
 
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
-    row(CORE, "v1", "ConfigMap", "configmaps", &["cm"], &[]),
-    row(CORE, "v1", "Endpoints", "endpoints", &["ep"], &[]),
-    selectable(row(CORE, "v1", "Event", "events", &["ev"], &[]), EVENT_FIELDS),
-    row(CORE, "v1", "LimitRange", "limitranges", &["limits"], &[]),
-    selectable(row(CORE, "v1", "Namespace", "namespaces", &["ns"], &[Cluster, Status]), &["status.phase"]),
-    selectable(row(CORE, "v1", "Node", "nodes", &["no"], &[Cluster, Status]), &["spec.unschedulable"]),
-    row(CORE, "v1", "PersistentVolumeClaim", "persistentvolumeclaims", &["pvc"], &[Status]),
-    row(CORE, "v1", "PersistentVolume", "persistentvolumes", &["pv"], &[Cluster, Status]),
-    selectable(row(CORE, "v1", "Pod", "pods", &["po"], &[Status, All]), POD_FIELDS),
-    row(CORE, "v1", "PodTemplate", "podtemplates", &[], &[]),
-    selectable(row(CORE, "v1", "ReplicationController", "replicationcontrollers", &["rc"], &[Status, All, Scale]), &["status.replicas"]),
-    row(CORE, "v1", "ResourceQuota", "resourcequotas", &["quota"], &[Status]),
-    selectable(row(CORE, "v1", "Secret", "secrets", &[], &[]), &["type"]),
-    row(CORE, "v1", "ServiceAccount", "serviceaccounts", &["sa"], &[]),
-    selectable(row(CORE, "v1", "Service", "services", &["svc"], &[Status, All]), &["spec.clusterIP", "spec.type"]),
-    row("io.k8s.api.apps", "apps/v1", "ControllerRevision", "controllerrevisions", &[], &[]),
-    row("io.k8s.api.apps", "apps/v1", "DaemonSet", "daemonsets", &["ds"], &[Status, All]),
-    row("io.k8s.api.apps", "apps/v1", "Deployment", "deployments", &["deploy"], &[Status, All, Scale]),
-    row("io.k8s.api.apps", "apps/v1", "ReplicaSet", "replicasets", &["rs"], &[Status, All, Scale]),
-    row("io.k8s.api.apps", "apps/v1", "StatefulSet", "statefulsets", &["sts"], &[Status, All, Scale]),
-    row("io.k8s.api.batch", "batch/v1", "CronJob", "cronjobs", &["cj"], &[Status, All]),
-    selectable(row("io.k8s.api.batch", "batch/v1", "Job", "jobs", &[], &[Status, All]), &["status.successful"]),
-    row("io.k8s.api.policy", "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", &["pdb"], &[Status]),
-    row("io.k8s.api.coordination", "coordination.k8s.io/v1", "Lease", "leases", &[], &[]),
-    row(RBAC, "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", &[], &[Cluster]),
-    row(RBAC, "rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", &[], &[Cluster]),
-    row(RBAC, "rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings", &[], &[]),
-    row(RBAC, "rbac.authorization.k8s.io/v1", "Role", "roles", &[], &[]),
-    row(STORAGE, "storage.k8s.io/v1", "CSIDriver", "csidrivers", &[], &[Cluster]),
-    row(STORAGE, "storage.k8s.io/v1", "CSINode", "csinodes", &[], &[Cluster]),
-    row(STORAGE, "storage.k8s.io/v1", "CSIStorageCapacity", "csistoragecapacities", &[], &[]),
-    row(STORAGE, "storage.k8s.io/v1", "StorageClass", "storageclasses", &["sc"], &[Cluster]),
-    row(STORAGE, "storage.k8s.io/v1", "VolumeAttachment", "volumeattachments", &[], &[Cluster, Status]),
-    row(STORAGE, "storage.k8s.io/v1", "VolumeAttributesClass", "volumeattributesclasses", &["vac"], &[Cluster]),
-    row("io.k8s.api.autoscaling", "autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", &["hpa"], &[Status, All]),
-    row("io.k8s.api.autoscaling", "autoscaling/v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", &["hpa"], &[Status, All]),
-    row(EXTENSIONS, "apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", &["crd", "crds"], &[Cluster, Status, ApiExtensions]),
-    row(ADMISSION, "admissionregistration.k8s.io/v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", &[], &[Cluster, ApiExtensions]),
-    row(ADMISSION, "admissionregistration.k8s.io/v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", &[], &[Cluster, ApiExtensions]),
-    row(ADMISSION, "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", &[], &[Cluster, ApiExtensions]),
-    row(ADMISSION, "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", &[], &[Cluster, Status, ApiExtensions]),
-    row(ADMISSION, "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", &[], &[Cluster, ApiExtensions]),
-    row(ADMISSION, "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", &[], &[Cluster, ApiExtensions]),
-    row("io.k8s.api.discovery", "discovery.k8s.io/v1", "EndpointSlice", "endpointslices", &[], &[]),
-    selectable(row("io.k8s.api.events", "events.k8s.io/v1", "Event", "events", &["ev"], &[]), NEW_EVENT_FIELDS),
-    row("io.k8s.api.networking", "networking.k8s.io/v1", "IngressClass", "ingressclasses", &[], &[Cluster]),
-    row("io.k8s.api.networking", "networking.k8s.io/v1", "Ingress", "ingresses", &["ing"], &[Status]),
-    row("io.k8s.api.networking", "networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", &["netpol"], &[]),
-    row("io.k8s.api.scheduling", "scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", &["pc"], &[Cluster]),
-    row(AGGREGATOR, "apiregistration.k8s.io/v1", "APIService", "apiservices", &[], &[Cluster, Status, ApiExtensions]),
+    row(CORE, "v1", "ConfigMap", "configmaps").short(&["cm"]),
+    row(CORE, "v1", "Endpoints", "endpoints").short(&["ep"]).deprecated("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+    row(CORE, "v1", "Event", "events").short(&["ev"]).selectable(EVENT_FIELDS),
+    row(CORE, "v1", "LimitRange", "limitranges").short(&["limits"]),
+    row(CORE, "v1", "Namespace", "namespaces").short(&["ns"]).with(&[Cluster, Status]).selectable(&["status.phase"]),
+    row(CORE, "v1", "Node", "nodes").short(&["no"]).with(&[Cluster, Status]).selectable(&["spec.unschedulable"]),
+    row(CORE, "v1", "PersistentVolumeClaim", "persistentvolumeclaims").short(&["pvc"]).with(&[Status]),
+    row(CORE, "v1", "PersistentVolume", "persistentvolumes").short(&["pv"]).with(&[Cluster, Status]),
+    row(CORE, "v1", "Pod", "pods").short(&["po"]).with(&[Status, All]).selectable(POD_FIELDS),
+    row(CORE, "v1", "PodTemplate", "podtemplates"),
+    row(CORE, "v1", "ReplicationController", "replicationcontrollers").short(&["rc"]).with(&[Status, All, Scale]).selectable(&["status.replicas"]),
+    row(CORE, "v1", "ResourceQuota", "resourcequotas").short(&["quota"]).with(&[Status]),
+    row(CORE, "v1", "Secret", "secrets").selectable(&["type"]),
+    row(CORE, "v1", "ServiceAccount", "serviceaccounts").short(&["sa"]),
+    row(CORE, "v1", "Service", "services").short(&["svc"]).with(&[Status, All]).selectable(&["spec.clusterIP", "spec.type"]),
+    row("io.k8s.api.apps", "apps/v1", "ControllerRevision", "controllerrevisions"),
+    row("io.k8s.api.apps", "apps/v1", "DaemonSet", "daemonsets").short(&["ds"]).with(&[Status, All]),
+    row("io.k8s.api.apps", "apps/v1", "Deployment", "deployments").short(&["deploy"]).with(&[Status, All, Scale]),
+    row("io.k8s.api.apps", "apps/v1", "ReplicaSet", "replicasets").short(&["rs"]).with(&[Status, All, Scale]),
+    row("io.k8s.api.apps", "apps/v1", "StatefulSet", "statefulsets").short(&["sts"]).with(&[Status, All, Scale]),
+    row("io.k8s.api.batch", "batch/v1", "CronJob", "cronjobs").short(&["cj"]).with(&[Status, All]),
+    row("io.k8s.api.batch", "batch/v1", "Job", "jobs").with(&[Status, All]).selectable(&["status.successful"]),
+    row("io.k8s.api.policy", "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets").short(&["pdb"]).with(&[Status]),
+    row("io.k8s.api.coordination", "coordination.k8s.io/v1", "Lease", "leases"),
+    row(RBAC, "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings").with(&[Cluster]),
+    row(RBAC, "rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles").with(&[Cluster]),
+    row(RBAC, "rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
+    row(RBAC, "rbac.authorization.k8s.io/v1", "Role", "roles"),
+    row(STORAGE, "storage.k8s.io/v1", "CSIDriver", "csidrivers").with(&[Cluster]),
+    row(STORAGE, "storage.k8s.io/v1", "CSINode", "csinodes").with(&[Cluster]),
+    row(STORAGE, "storage.k8s.io/v1", "CSIStorageCapacity", "csistoragecapacities"),
+    row(STORAGE, "storage.k8s.io/v1", "StorageClass", "storageclasses").short(&["sc"]).with(&[Cluster]),
+    row(STORAGE, "storage.k8s.io/v1", "VolumeAttachment", "volumeattachments").with(&[Cluster, Status]),
+    row(STORAGE, "storage.k8s.io/v1", "VolumeAttributesClass", "volumeattributesclasses").short(&["vac"]).with(&[Cluster]),
+    row("io.k8s.api.autoscaling", "autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers").short(&["hpa"]).with(&[Status, All]),
+    row("io.k8s.api.autoscaling", "autoscaling/v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers").short(&["hpa"]).with(&[Status, All]),
+    row(EXTENSIONS, "apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions").short(&["crd", "crds"]).with(&[Cluster, Status, ApiExtensions]),
+    row(ADMISSION, "admissionregistration.k8s.io/v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies").with(&[Cluster, ApiExtensions]),
+    row(ADMISSION, "admissionregistration.k8s.io/v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings").with(&[Cluster, ApiExtensions]),
+    row(ADMISSION, "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations").with(&[Cluster, ApiExtensions]),
+    row(ADMISSION, "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies").with(&[Cluster, Status, ApiExtensions]),
+    row(ADMISSION, "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings").with(&[Cluster, ApiExtensions]),
+    row(ADMISSION, "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations").with(&[Cluster, ApiExtensions]),
+    row("io.k8s.api.discovery", "discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
+    row("io.k8s.api.events", "events.k8s.io/v1", "Event", "events").short(&["ev"]).selectable(NEW_EVENT_FIELDS),
+    row("io.k8s.api.networking", "networking.k8s.io/v1", "IngressClass", "ingressclasses").with(&[Cluster]),
+    row("io.k8s.api.networking", "networking.k8s.io/v1", "Ingress", "ingresses").short(&["ing"]).with(&[Status]),
+    row("io.k8s.api.networking", "networking.k8s.io/v1", "NetworkPolicy", "networkpolicies").short(&["netpol"]),
+    row("io.k8s.api.scheduling", "scheduling.k8s.io/v1", "PriorityClass", "priorityclasses").short(&["pc"]).with(&[Cluster]),
+    row(AGGREGATOR, "apiregistration.k8s.io/v1", "APIService", "apiservices").with(&[Cluster, Status, ApiExtensions]),
 ];
 
 #[cfg(test)]

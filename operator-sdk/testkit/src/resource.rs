@@ -1,6 +1,6 @@
 //! A kind that the server serves: its names, its shape, and the rules of its own.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde_json::Value;
 
@@ -43,6 +43,10 @@ pub struct Resource {
     pub scale: Option<ScalePaths>,
     /// The shape of an object.
     pub schema: Arc<Schema>,
+    /// The shapes of a custom kind in its other versions, by `apiVersion`.
+    pub other_schemas: BTreeMap<String, Arc<Schema>>,
+    /// What is told to whoever uses this version; `None`: it is not deprecated.
+    pub deprecation: Option<String>,
     /// Paths of the fields that a field selector may name besides `metadata.name` and `metadata.namespace`.
     pub selectable_fields: Vec<String>,
     /// What only this kind does.

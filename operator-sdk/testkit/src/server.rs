@@ -96,18 +96,7 @@ impl fmt::Debug for Server {
 impl Server {
     /// A server with the built-in kinds and the namespaces that are always there. The seed decides uids and generated names.
     pub fn new(seed: u64) -> Self {
-        let mut server = Self {
-            store: Store::default(),
-            kinds: Kinds::built_in(),
-            views: BTreeMap::from([(ViewId::default(), View::new(0))]),
-            watches: BTreeMap::new(),
-            next_watch: 1,
-            woken: Vec::new(),
-            random: Random::new(seed),
-            compaction: Compaction::default(),
-            observer: None,
-            permissions: Permissions::default(),
-        };
+        let mut server = Self::with(Store::default(), Kinds::built_in(), seed);
         server.make_namespaces();
         server
     }
@@ -116,10 +105,14 @@ impl Server {
     /// come. It costs no more than a copy of the index.
     #[must_use]
     pub fn fork(&self, seed: u64) -> Self {
+        Self::with(self.store.clone(), self.kinds.clone(), seed)
+    }
+
+    fn with(store: Store, kinds: Kinds, seed: u64) -> Self {
         Self {
-            store: self.store.clone(),
-            kinds: self.kinds.clone(),
-            views: BTreeMap::from([(ViewId::default(), View::new(self.store.revision()))]),
+            views: BTreeMap::from([(ViewId::default(), View::new(store.revision()))]),
+            store,
+            kinds,
             watches: BTreeMap::new(),
             next_watch: 1,
             woken: Vec::new(),
@@ -250,9 +243,14 @@ impl Server {
         match route::parse(&self.kinds, request)? {
             Route::Object(target) => {
                 let call = Call { now, request, target: &target };
+                let resource = &target.served.resource;
                 self.authorize(call)?;
-                check_accept(request, &call.target.served.resource)?;
-                self.dispatch(call)
+                check_accept(request, resource)?;
+                let answer = self.dispatch(call);
+                match &resource.deprecation {
+                    None => answer,
+                    Some(deprecation) => Ok(warn_first(answer, deprecation)),
+                }
             }
             Route::Other => self.answer_other(now, request).map(Answer::from),
             Route::Unknown { access, is_built_in } => {
@@ -354,6 +352,17 @@ impl Server {
             });
         }
     }
+}
+
+/// The answer with a warning before all others. A watch has none to carry it.
+fn warn_first(answer: Result<Answer, Failure>, warning: &str) -> Answer {
+    let mut answer = answer.unwrap_or_else(|failure| Reply::from(failure).into());
+    if let Answer::Reply(reply) = &mut answer {
+        let told = std::mem::take(&mut reply.headers);
+        *reply = decode::warn(reply.clone(), &[warning.to_owned()]);
+        reply.headers.extend(told);
+    }
+    answer
 }
 
 fn no_subresource(target: &Target) -> Failure {

@@ -27,6 +27,11 @@ pub(super) fn compare(old: &Value, new: &Value, ty: Type<'_>) -> Comparison {
 }
 
 impl Comparison {
+    /// What is not as it was.
+    pub(super) fn touched(&self) -> FieldSet {
+        self.changed().union(&self.removed)
+    }
+
     /// What is there now and was not, or was another.
     pub(super) fn changed(&self) -> FieldSet {
         self.modified.union(&self.added)

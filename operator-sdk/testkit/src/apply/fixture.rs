@@ -1,6 +1,6 @@
 //! A kind for tests that has every sort of field.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
 
@@ -36,6 +36,8 @@ pub(super) fn resource() -> Resource {
         has_status: true,
         scale: None,
         schema: thing(),
+        other_schemas: BTreeMap::new(),
+        deprecation: None,
         selectable_fields: Vec::new(),
         rules: Arc::new(NoRules),
     }

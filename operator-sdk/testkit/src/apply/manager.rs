@@ -69,16 +69,6 @@ impl Managers {
         self.0.values().fold(FieldSet::default(), |all, owned| all.union(&owned.fields))
     }
 
-    /// Takes fields from all but one manager.
-    pub(super) fn take(&mut self, fields: &FieldSet, except: Option<&ManagerKey>) {
-        for (key, owned) in &mut self.0 {
-            if Some(key) != except {
-                owned.fields = owned.fields.difference(fields);
-            }
-        }
-        self.0.retain(|_, owned| !owned.fields.is_empty());
-    }
-
     /// Merges the oldest updaters of each version into one, until there are few enough.
     pub(super) fn cap_updaters(&mut self) {
         let mut updaters: Vec<_> = self.0.keys().filter(|key| key.operation == Operation::Update).cloned().collect();

@@ -27,6 +27,22 @@ pub(super) fn validate(intent: &Value, ty: Type<'_>) -> Result<(), String> {
     }
 }
 
+/// Whether a value is one of this type; items of a list may be there twice.
+pub(super) fn fits(value: &Value, ty: Type<'_>) -> bool {
+    match (ty.form(value), value) {
+        (_, Value::Null) => true,
+        (Form::Scalar(scalar), value) => check_scalar(value, scalar).is_none(),
+        (Form::Map(_), Value::Object(object)) => {
+            object.iter().all(|(name, value)| ty.field(name).is_some_and(|field| fits(value, field)))
+        }
+        (Form::List(list), Value::Array(items)) => items
+            .iter()
+            .enumerate()
+            .all(|(place, item)| element(item, place, list, ty.item()).is_ok() && fits(item, ty.item())),
+        _ => false,
+    }
+}
+
 fn visit(value: &Value, ty: Type<'_>, path: &str, problems: &mut Vec<String>) {
     let at = |problem: String| if path.is_empty() { problem } else { format!("{path}: {problem}") };
     match (ty.form(value), value) {

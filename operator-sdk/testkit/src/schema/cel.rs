@@ -3,15 +3,22 @@
 //! A rule that compares with the old value is asked only where there is one. Any other rule is not held against a value that
 //! is as it was; the real server warns of it, this one does not. The cost of rules is not estimated.
 
-use std::{collections::HashMap, sync::Arc};
+mod fields;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use kube_cel::{
     KubeCelExt,
     cel::{
-        Context, ExecutionError, Program, Value as CelValue,
+        Context, ExecutionError, FunctionContext, Program, Value as CelValue,
+        extractors::This,
         objects::{Key, Map as CelMap, OptionalValue},
     },
 };
+use regex::Regex;
 use serde_json::{Value, json};
 
 use super::{
@@ -88,9 +95,14 @@ impl Rule {
         }
     }
 
-    /// Why it can not be asked; `None`: it can.
-    pub fn problem(&self) -> Option<&str> {
-        self.program.as_ref().err().map(String::as_str)
+    /// Why it can not be asked of a value of this schema; `None`: it can.
+    pub fn problem(&self, schema: &Schema) -> Option<String> {
+        let program = match &self.program {
+            Ok(program) => program,
+            Err(error) => return Some(error.clone()),
+        };
+        let unknown = fields::unknown_field(&program.expression().expr, schema, self.is_old_optional)?;
+        Some(format!("ERROR: <input>: undefined field '{unknown}'"))
     }
 
     /// Whether it is about how a value changes.
@@ -220,7 +232,26 @@ fn base() -> Context<'static> {
             _ => "other",
         }))
     });
+    context.add_function("matches", matches);
     context
+}
+
+/// As the function that it stands for, but a pattern is compiled once for all runs.
+fn matches(
+    scope: &FunctionContext<'_, '_>,
+    This(text): This<Arc<String>>,
+    pattern: Arc<String>,
+) -> Result<bool, ExecutionError> {
+    static PATTERNS: Mutex<BTreeMap<Arc<String>, Regex>> = Mutex::new(BTreeMap::new());
+    let mut patterns = PATTERNS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(compiled) = patterns.get(&pattern) {
+        return Ok(compiled.is_match(&text));
+    }
+    let compiled = Regex::new(&pattern);
+    let compiled = compiled.map_err(|error| scope.error(format!("'{pattern}' not a valid regex:\n{error}")))?;
+    let is_match = compiled.is_match(&text);
+    patterns.insert(pattern, compiled);
+    Ok(is_match)
 }
 
 /// A type as a value: one that no text of an object equals.

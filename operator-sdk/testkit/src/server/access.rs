@@ -1,5 +1,7 @@
 //! Who may do what: RBAC from the Role and binding objects in the store.
 
+mod escalation;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -77,6 +79,7 @@ struct Rule {
     groups: Vec<String>,
     resources: Vec<String>,
     names: Vec<String>,
+    urls: Vec<String>,
 }
 
 impl Server {
@@ -318,6 +321,7 @@ impl Rule {
             groups: texts("apiGroups"),
             resources: texts("resources"),
             names: texts("resourceNames"),
+            urls: texts("nonResourceURLs"),
         }
     }
 

@@ -48,6 +48,7 @@ impl Server {
         let given = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         self.admit_to_namespace(call, &given)?;
         self.admit_pod(call, &mut object, &given)?;
+        self.authorize_grants(call, None, &object)?;
         if resource.is_custom && is_terminating(self, &call.target.served.collection) {
             let why = "create not allowed while custom resource definition is terminating";
             return Err(Failure::forbidden(resource, &given, why));
@@ -156,10 +157,13 @@ pub(super) fn has_generation(resource: &crate::resource::Resource) -> bool {
     resource.is_custom
         || matches!(
             (resource.group.as_str(), resource.plural.as_str()),
-            ("", "pods" | "replicationcontrollers")
+            ("", "pods" | "podtemplates" | "replicationcontrollers")
                 | ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets")
+                | ("autoscaling", "horizontalpodautoscalers")
                 | ("batch", "jobs" | "cronjobs")
+                | ("discovery.k8s.io", "endpointslices")
                 | ("policy", "poddisruptionbudgets")
+                | ("scheduling.k8s.io", "priorityclasses")
                 | ("apiextensions.k8s.io", "customresourcedefinitions")
                 | ("networking.k8s.io" | "admissionregistration.k8s.io", _)
         )

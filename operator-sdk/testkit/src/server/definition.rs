@@ -1,4 +1,8 @@
-//! CustomResourceDefinitions: what they define is served at once, and goes with them.
+//! CustomResourceDefinitions: what they define is served at once if its names are free, and goes with them.
+
+mod names;
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -19,7 +23,10 @@ impl Server {
     pub(super) fn follow_definitions(&mut self, commit: &Commit) {
         if commit.collection == definitions() {
             match commit.change {
-                Change::Deleted => self.kinds.forget(&defined(&commit.after)),
+                Change::Deleted => {
+                    self.kinds.forget(&defined(&commit.after));
+                    self.reconsider_others(commit);
+                }
                 _ => self.define(commit),
             }
         } else if commit.change == Change::Deleted && self.kinds.is_custom(&commit.collection) {
@@ -39,6 +46,7 @@ impl Server {
             &mut marked,
             now,
             "Terminating",
+            "True",
             "InstanceDeletionPending",
             "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
         );
@@ -86,33 +94,61 @@ impl Server {
 
     fn define(&mut self, commit: &Commit) {
         let object = &commit.after;
-        let is_new_spec = commit.before.as_ref().is_none_or(|before| before["spec"] != object["spec"]);
-        if is_new_spec {
-            let collection = defined(object);
-            if commit.change == Change::Created {
-                self.store.begin_history(&collection);
-            }
-            self.kinds.forget(&collection);
-            for resource in definition::resources(object) {
-                self.kinds.serve(resource);
-            }
-            self.kinds.store_as(&collection, &storage_version(object));
-            if let Some(stored) = self.kinds.stored(&collection, &storage_version(object)) {
-                self.store.reread(&collection, |object| {
-                    let mut value = object.value().clone();
-                    stored.resource.decode(&mut value).ok()?;
-                    stored.resource.rules.default(&mut value);
-                    (value != *object.value()).then_some(value)
-                });
-            }
+        let before = commit.before.as_ref();
+        let is_established = names::is_established(object);
+        let is_new = before.is_none_or(|before| before["spec"] != object["spec"] || !names::is_established(before));
+        if commit.change == Change::Created {
+            self.store.begin_history(&defined(object));
         }
+        if is_established && is_new {
+            self.serve_definition(object);
+        }
+        self.accept_names(commit.time, commit.request, object);
+        if before.is_some_and(|before| before["status"]["acceptedNames"] != object["status"]["acceptedNames"]) {
+            self.reconsider_others(commit);
+        }
+    }
+
+    fn serve_definition(&mut self, object: &Object) {
+        let collection = defined(object);
+        self.kinds.forget(&collection);
+        for resource in definition::resources(&names::with_accepted_names(object)) {
+            self.kinds.serve(resource);
+        }
+        self.kinds.store_as(&collection, &storage_version(object));
+        if let Some(stored) = self.kinds.stored(&collection, &storage_version(object)) {
+            self.store.reread(&collection, |object| {
+                let mut value = object.value().clone();
+                stored.resource.decode(&mut value).ok()?;
+                stored.resource.rules.default(&mut value);
+                (value != *object.value()).then_some(value)
+            });
+        }
+    }
+
+    fn accept_names(&mut self, now: Timestamp, request: u64, object: &Object) {
         let mut accepted = object.value().clone();
-        accept(&mut accepted, commit.time);
+        names::accept(&mut accepted, &self.store, now);
         if accepted["status"] != object["status"] {
             let resource = &self.kinds.definition().resource;
             let writer = Writer { manager: "kube-apiserver", subresource: "status" };
-            let accepted = apply::update(Some(object), accepted, resource, writer, commit.time);
-            self.write_definition(commit.time, commit.request, Change::Updated, accepted);
+            let accepted = apply::update(Some(object), accepted, resource, writer, now);
+            self.write_definition(now, request, Change::Updated, accepted);
+        }
+    }
+
+    /// Looks at the names of the other definitions of a group once more, as one may have become free.
+    fn reconsider_others(&mut self, commit: &Commit) {
+        let collection = definitions();
+        let others = self.store.list(&collection, None).map(|(_, other)| other.clone());
+        let is_waiting = |other: &Arc<Object>| {
+            other["spec"]["group"] == commit.after["spec"]["group"]
+                && other["spec"]["names"] != other["status"]["acceptedNames"]
+                && other.name() != commit.after.name()
+        };
+        let others: Vec<Arc<Object>> = others.filter(is_waiting).collect();
+        for other in others {
+            self.accept_names(commit.time, commit.request, &other);
         }
     }
 
@@ -145,30 +181,22 @@ fn storage_version(definition: &Object) -> String {
     stored.and_then(|version| version["name"].as_str()).unwrap_or_default().to_owned()
 }
 
-/// Accepts the names of a definition, and says that it is established.
-fn accept(definition: &mut Value, now: Timestamp) {
-    let names = definition["spec"]["names"].clone();
-    definition["status"]["acceptedNames"] = names;
-    let is_known = definition["status"]["conditions"]
-        .as_array()
-        .is_some_and(|conditions| conditions.iter().any(|condition| condition["type"] == "Established"));
-    if is_known {
-        return;
-    }
-    set_condition(definition, now, "NamesAccepted", "NoConflicts", "no conflicts found");
-    let message = "the initial names have been accepted";
-    set_condition(definition, now, "Established", "InitialNamesAccepted", message);
-}
-
-fn set_condition(definition: &mut Value, now: Timestamp, kind: &str, reason: &str, message: &str) {
-    let condition = json!({
-        "type": kind, "status": "True", "lastTransitionTime": seconds(now), "reason": reason, "message": message,
+fn set_condition(definition: &mut Value, now: Timestamp, kind: &str, status: &str, reason: &str, message: &str) {
+    let mut condition = json!({
+        "type": kind, "status": status, "lastTransitionTime": seconds(now), "reason": reason, "message": message,
     });
-    match &mut definition["status"]["conditions"] {
-        Value::Array(conditions) => {
-            conditions.retain(|condition| condition["type"] != kind);
-            conditions.push(condition);
+    let conditions = &mut definition["status"]["conditions"];
+    let Some(conditions) = conditions.as_array_mut() else {
+        *conditions = json!([condition]);
+        return;
+    };
+    match conditions.iter_mut().find(|condition| condition["type"] == kind) {
+        Some(known) => {
+            if known["status"] == status {
+                condition["lastTransitionTime"] = known["lastTransitionTime"].clone();
+            }
+            *known = condition;
         }
-        conditions => *conditions = json!([condition]),
+        None => conditions.push(condition),
     }
 }

@@ -58,6 +58,7 @@ impl Server {
         let (resource, part) = (&served.resource, part(call));
         let mut warnings = metadata::remove_double_owners(&mut new);
         warnings.extend(metadata::finalizer_warnings(resource, &new, Some(live)));
+        self.authorize_grants(call, Some(live), &new)?;
         check_version(call, live, &mut new)?;
         keep_system_metadata(&mut new, live);
         keep_other_part(resource, &mut new, live, part);
@@ -188,21 +189,25 @@ fn keep_other_part(resource: &Resource, new: &mut Value, live: &Object, part: Pa
 }
 
 fn count_generation(resource: &Resource, new: &mut Value, live: &Object, part: Part) {
-    if part == Part::Status || !has_generation(resource) {
+    let is_counted = has_generation(resource) && resource.plural != "priorityclasses";
+    if part == Part::Status || !is_counted {
         return;
     }
     let is_counted = |field: &str| match resource.is_custom {
         true => !(field == "metadata" || field == "apiVersion" || field == "status" && resource.has_status),
         false => !matches!(field, "metadata" | "apiVersion" | "kind" | "status"),
     };
-    let counted = |object: &Value| -> Vec<(String, Value)> {
-        let fields = object.as_object().into_iter().flatten().filter(|(field, _)| is_counted(field));
-        fields.map(|(field, value)| (field.clone(), value.clone())).collect()
+    fn fields(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
+        object.as_object().into_iter().flatten()
+    }
+    let counted = |(field, _): &(&String, &Value)| is_counted(field);
+    let is_changed = !fields(new).filter(counted).eq(fields(live).filter(counted));
+    let is_counted_anyway = match (resource.group.as_str(), resource.plural.as_str()) {
+        ("apps", "deployments") => new["metadata"]["annotations"] != live["metadata"]["annotations"],
+        ("discovery.k8s.io", "endpointslices") => new["metadata"]["labels"] != live["metadata"]["labels"],
+        _ => false,
     };
-    let is_counted_anyway = resource.group == "apps"
-        && resource.plural == "deployments"
-        && new["metadata"]["annotations"] != live["metadata"]["annotations"];
-    if is_counted_anyway || counted(new) != counted(live) {
+    if is_counted_anyway || is_changed {
         let generation = live["metadata"]["generation"].as_i64().unwrap_or_default();
         new["metadata"]["generation"] = (generation + 1).into();
     }

@@ -54,11 +54,13 @@ impl Server {
         check_watch_options(request)?;
         let beginning = self.beginning(request)?;
         let view = request.view;
-        if let Beginning::State { at_least, .. } = beginning
-            && let Some(wait) = self.wait_for_view(call, at_least)?
-        {
-            return Ok(wait);
-        }
+        let is_in_time = match beginning {
+            Beginning::State { at_least, .. } => match self.wait_for_view(call, at_least) {
+                Ok(Some(wait)) => return Ok(wait),
+                found => found.map(drop),
+            },
+            Beginning::After(_) => Ok(()),
+        };
         let seconds = match list::number(request, "timeoutSeconds")? {
             0 => SHORTEST_WATCH_SECONDS + self.random.below(SHORTEST_WATCH_SECONDS),
             seconds => seconds,
@@ -76,9 +78,10 @@ impl Server {
             is_ended: false,
             is_metadata_only: metadata_only::is_asked(request),
         };
-        match beginning {
-            Beginning::State { ends_with_bookmark, .. } => self.tell_state(&mut watch, ends_with_bookmark),
-            Beginning::After(revision) => self.resume(&mut watch, revision, call.now),
+        match (beginning, is_in_time) {
+            (_, Err(failure)) => watch.fail(&failure),
+            (Beginning::State { ends_with_bookmark, .. }, _) => self.tell_state(&mut watch, ends_with_bookmark),
+            (Beginning::After(revision), _) => self.resume(&mut watch, revision, call.now),
         }
         if is_true(request.query("allowWatchBookmarks")) {
             watch.next_bookmark = Some(next_bookmark(call.now, deadline));
@@ -191,13 +194,18 @@ impl Server {
         watch.position = revision;
         if revision < start {
             let message = format!("too old resource version: {revision} ({start})");
-            watch.initial = vec![WatchEvent::error(&Failure::expired(message))];
-            watch.is_ended = true;
+            watch.fail(&Failure::expired(message));
         }
     }
 }
 
 impl Watch {
+    /// Tells why there is nothing to tell, and ends.
+    fn fail(&mut self, failure: &Failure) {
+        self.initial = vec![WatchEvent::error(failure)];
+        self.is_ended = true;
+    }
+
     /// What a commit is to this watch.
     fn event(&self, commit: &Commit) -> Option<WatchEvent> {
         if self.scope.as_ref().is_some_and(|scope| *scope != commit.key.namespace()) {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "the process is one of plain kube")]
 
+mod lives;
+
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
@@ -135,6 +137,15 @@ fn nothing_gets_through_a_partition_until_it_heals() {
     assert!(record.notifications.iter().all(|told| told.time >= healed));
     assert!(record.commits.iter().filter(|commit| commit.request > 0).all(|commit| commit.time >= healed));
     assert_eq!(secrets(&record).len(), 4);
+}
+
+#[test]
+fn a_request_counts_as_sent_when_its_process_gave_it_away_not_when_a_partition_let_it_through() {
+    let plan = Plan::of([Fault::new(Moment::time("mirror", 0), Effect::Partition(Seconds { seconds: 30 }))]);
+    let record = simulation().run_with(1, &plan);
+    let first = &record.requests[0];
+    assert_eq!(first.sent, crate::service::START, "{first}");
+    assert!(first.answer.is_some(), "{first}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub struct Kind {
     is_namespaced: bool,
 }
 
-const NAMESPACED: [(&str, &str, &str); 20] = [
+const NAMESPACED: [(&str, &str, &str); 21] = [
     ("configmaps", "v1", "ConfigMap"),
     ("secrets", "v1", "Secret"),
     ("pods", "v1", "Pod"),
@@ -34,9 +34,10 @@ const NAMESPACED: [(&str, &str, &str); 20] = [
     ("roles", "rbac.authorization.k8s.io/v1", "Role"),
     ("rolebindings", "rbac.authorization.k8s.io/v1", "RoleBinding"),
     ("horizontalpodautoscalers", "autoscaling/v2", "HorizontalPodAutoscaler"),
+    ("endpointslices", "discovery.k8s.io/v1", "EndpointSlice"),
 ];
 
-const OF_CLUSTER: [(&str, &str, &str); 8] = [
+const OF_CLUSTER: [(&str, &str, &str); 10] = [
     ("namespaces", "v1", "Namespace"),
     ("nodes", "v1", "Node"),
     ("persistentvolumes", "v1", "PersistentVolume"),
@@ -45,6 +46,8 @@ const OF_CLUSTER: [(&str, &str, &str); 8] = [
     ("clusterrolebindings", "rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
     ("priorityclasses", "scheduling.k8s.io/v1", "PriorityClass"),
     ("customresourcedefinitions", "apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+    ("mutatingwebhookconfigurations", "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
+    ("validatingwebhookconfigurations", "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
 ];
 
 /// The whole path, and the kind that a short one names; `definitions` are those of the file.

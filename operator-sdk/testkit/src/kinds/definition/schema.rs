@@ -1,6 +1,6 @@
 //! The schema in a CustomResourceDefinition: what makes it structural, and what people get wrong in it.
 //!
-//! Not done: the types in rules, the cost of rules, what may stand within `allOf`, `anyOf`, `oneOf` and `not`.
+//! Not done: the types in rules beyond the names of fields, the cost of rules, what may stand within `allOf`, `anyOf`, `oneOf` and `not`.
 
 use regex::Regex;
 use serde_json::{Value, json};
@@ -18,14 +18,14 @@ pub(super) fn check(schema: &Value, path: &str, findings: &mut Findings) {
         let detail = "must not specify anything other than name and generateName, but metadata is implicitly specified";
         findings.forbidden(format!("{path}.properties[metadata]"), detail);
     }
-    check_node(schema, path, findings);
+    check_node(schema, path, true, findings);
     for (name, field) in fields(&schema["properties"]).filter(|(name, _)| *name != "metadata") {
         check_tree(field, &format!("{path}.properties[{name}]"), findings);
     }
 }
 
 fn check_tree(schema: &Value, path: &str, findings: &mut Findings) {
-    check_node(schema, path, findings);
+    check_node(schema, path, false, findings);
     for (name, field) in fields(&schema["properties"]) {
         check_tree(field, &format!("{path}.properties[{name}]"), findings);
     }
@@ -36,7 +36,7 @@ fn check_tree(schema: &Value, path: &str, findings: &mut Findings) {
     }
 }
 
-fn check_node(schema: &Value, path: &str, findings: &mut Findings) {
+fn check_node(schema: &Value, path: &str, is_root: bool, findings: &mut Findings) {
     let is_free = ["x-kubernetes-preserve-unknown-fields", "x-kubernetes-int-or-string"];
     match schema["type"].as_str().unwrap_or_default() {
         "" if is_free.iter().all(|key| schema[*key] != json!(true)) => {
@@ -55,8 +55,18 @@ fn check_node(schema: &Value, path: &str, findings: &mut Findings) {
             format!("must be a valid regular expression, but isn't: error parsing regexp: {}", go_error(pattern));
         findings.invalid(format!("{path}.pattern"), &schema["pattern"], detail);
     }
-    for (index, rule) in items(&schema["x-kubernetes-validations"]).enumerate() {
-        if let Some(problem) = Rule::read(rule).problem() {
+    check_rules(schema, path, is_root, findings);
+}
+
+fn check_rules(schema: &Value, path: &str, is_root: bool, findings: &mut Findings) {
+    let mut rules = items(&schema["x-kubernetes-validations"]).enumerate().peekable();
+    if rules.peek().is_none() {
+        return;
+    }
+    let mut shape = read(schema);
+    shape.is_embedded_resource |= is_root;
+    for (index, rule) in rules {
+        if let Some(problem) = Rule::read(rule).problem(&shape) {
             let path = format!("{path}.x-kubernetes-validations[{index}].rule");
             let value = json!({
                 "Rule": rule["rule"], "Message": "", "MessageExpression": "", "Reason": null, "FieldPath": "",
