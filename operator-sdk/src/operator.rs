@@ -42,7 +42,8 @@ pub struct Operator {
     version: &'static str,
     watches: Vec<Arc<dyn AnyWatch>>,
     controllers: Vec<Box<dyn AnyController>>,
-    definitions: Vec<Result<CustomResourceDefinition, serde_json::Error>>,
+    /// Made when they are asked for: a schema takes longer to derive than a process to start.
+    definitions: Vec<fn() -> Result<CustomResourceDefinition, serde_json::Error>>,
     /// Adds the operator's own flags to the command line.
     flags: fn(clap::Command) -> clap::Command,
     is_on_control_plane: bool,
@@ -88,7 +89,7 @@ impl Operator {
 
     /// A kind that the verb `crds` prints.
     pub fn installs<K: CustomResourceExt>(&mut self) {
-        self.definitions.push(crd::definition::<K>());
+        self.definitions.push(crd::definition::<K>);
     }
 
     /// The operator is a part of the control plane, needed before anything can run elsewhere: its manifests put one
@@ -106,8 +107,8 @@ impl Operator {
     ///
     /// # Errors
     /// If a type's schema is no valid definition.
-    pub fn definitions(&self) -> Result<Vec<CustomResourceDefinition>, &serde_json::Error> {
-        self.definitions.iter().map(|definition| definition.as_ref().cloned()).collect()
+    pub fn definitions(&self) -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
+        self.definitions.iter().map(|definition| definition()).collect()
     }
 
     /// What the verb `manifests` prints, for this namespace.

@@ -1,6 +1,7 @@
 //! `cargo xtask …`: everything a user or developer of this repository does, in one command each.
 #![allow(unreachable_pub, reason = "a program has no public interface; `pub` says: for the other modules")]
 
+mod bench;
 mod cluster;
 mod conformance;
 mod control_plane;
@@ -39,6 +40,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Measure how fast things are.
+    Bench(bench::Arguments),
     /// A real four-node Kubernetes in containers, on this machine.
     Cluster(cluster::Arguments),
     /// kubectl of the cluster's version, set to the cluster.
@@ -102,6 +105,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<()> {
     match arguments.verb {
+        Verb::Bench(arguments) => bench::run(&arguments),
         Verb::Cluster(arguments) => cluster::run(&arguments),
         Verb::Kubectl(arguments) => cluster::kubectl(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),

@@ -200,7 +200,7 @@ fn print(text: Result<String, String>) -> Result<(), String> {
 }
 
 fn definitions(operator: &Operator) -> Result<String, String> {
-    let definitions = operator.definitions().map_err(ToString::to_string)?;
+    let definitions = operator.definitions().map_err(|error| error.to_string())?;
     let values: Result<Vec<Value>, _> = definitions.into_iter().map(serde_json::to_value).collect();
     yaml(&values.map_err(|error| error.to_string())?)
 }

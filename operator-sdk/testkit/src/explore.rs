@@ -116,13 +116,13 @@ impl Simulation {
 
     /// What a run comes to if nothing goes wrong; `None`, and the reason in the verdict, if even then something does.
     fn reference(&self) -> (Option<(Reference, Record)>, Verdict) {
-        let mut verdict = Verdict::default();
+        let (mut verdict, mut used) = (Verdict::default(), Used::default());
         let plan = Plan::default();
         let seeds = [SEED].into_iter().chain(REFERENCE_SEEDS);
         let mut runs = parallel::map(&seeds.collect::<Vec<_>>(), |seed| self.run_once(*seed, &plan, None));
         let again = runs.remove(0);
-        verdict.references = runs.len();
         for run in &runs {
+            used.extend_from(run);
             let mut violations = oracle::judge(run, None);
             if run.seed == SEED {
                 violations.extend(unrepeated(run, &again));
@@ -131,6 +131,8 @@ impl Simulation {
                 verdict.findings.push(Finding::new(run, violations));
             }
         }
+        verdict.references = runs.len();
+        verdict.unused_rights = self.unused_rights(&used.0);
         if !verdict.findings.is_empty() {
             return (None, verdict);
         }
@@ -182,7 +184,8 @@ impl Simulation {
             let fired = record.struck.len();
             (fired, (!violations.is_empty()).then(|| Finding::new(&record, violations)))
         });
-        verdict.unused_rights = self.unused_rights(&lock(&used).0);
+        let unused = self.unused_rights(&lock(&used).0);
+        verdict.unused_rights.retain(|right| unused.contains(right));
         verdict.runs = failing.runs;
         verdict.struck = failing.struck;
         verdict.findings = parallel::map(&failing.findings, |finding| {

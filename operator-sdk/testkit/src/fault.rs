@@ -6,7 +6,10 @@
 
 pub(crate) mod injector;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What goes wrong in a run; empty: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -308,6 +311,44 @@ impl Effect {
     }
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} at {}", self.effect, self.at)
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sort, Place { process, number }) = match self {
+            Self::Write(place) => ("write", place),
+            Self::Request(place) => ("request", place),
+            Self::Election(place) => ("election", place),
+            Self::Notification(place) => ("notification", place),
+            Self::Time(Time { milliseconds, .. }) => return write!(formatter, "{milliseconds} ms"),
+        };
+        write!(formatter, "{sort} {number} of {process}")
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // In the words of saved plans.
+        formatter.write_str(&words(&serde_json::to_value(self).unwrap_or_default()))
+    }
+}
+
+/// As in `lost (is_applied true, seen_as silence)`.
+fn words(value: &Value) -> String {
+    let Value::Object(fields) = value else {
+        return value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    };
+    let field = |(name, value): (&String, &Value)| match value {
+        Value::Object(_) => format!("{name} ({})", words(value)),
+        value => format!("{name} {}", words(value)),
+    };
+    fields.iter().map(field).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,6 +368,14 @@ mod tests {
         ]);
         let text = serde_saphyr::to_string(&plan).unwrap();
         assert_eq!(serde_saphyr::from_str::<Plan>(&text).unwrap(), plan, "{text}");
+    }
+
+    #[test]
+    fn a_fault_is_told_in_the_words_of_plans() {
+        let lost = Effect::Lost(Loss { is_applied: true, seen_as: Seen::GatewayTimeout });
+        let told = Fault::new(Moment::write("web", 3), lost).to_string();
+        assert_eq!(told, "lost (is_applied true, seen_as gateway_timeout) at write 3 of web");
+        assert_eq!(Fault::new(Moment::time("", 1500), Effect::LeaseSteal).to_string(), "lease_steal at 1500 ms");
     }
 
     #[test]

@@ -1,5 +1,22 @@
 //! A simulated Kubernetes API server, faults on demand, and judges: the proof of an operator in milliseconds.
 //!
+//! A [`Simulation`](simulation::Simulation) is a world: the server, processes on `kube::Client`, [actors](actor), and what
+//! people ask for. It is [run](simulation::Simulation::run) with a seed, or [explored](simulation::Simulation::explore): with
+//! each thing that can go wrong. The [`Verdict`](verdict::Verdict) names what does not hold, the plan of
+//! [faults](fault) that leads there, and the command that replays it. `docs/testing-an-operator.md` in the repository leads
+//! there step by step.
+//!
+//! ```no_run
+//! # use operator_testkit::{explore::Faults, request::User, simulation::{Environment, Manifest, Simulation}};
+//! # async fn operator(_: Environment) -> Result<(), String> { Ok(()) }
+//! # let manifest = Manifest::default();
+//! Simulation::new()
+//!     .process("operator", User::administrator(), operator)
+//!     .with(manifest)
+//!     .explore(Faults::single())
+//!     .assert_converges();
+//! ```
+//!
 //! The core knows kube and k8s-openapi only, so that every user of kube-rs has it; what needs `operator-sdk` is behind the
 //! feature `sdk`.
 

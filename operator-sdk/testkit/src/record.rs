@@ -28,7 +28,7 @@ pub struct Record {
     pub struck: BTreeMap<usize, Timestamp>,
     /// Who is not on trial.
     pub actors: BTreeSet<Arc<str>>,
-    /// By the time when they were sent.
+    /// In the order in which they got through: a partition holds back what is sent.
     pub requests: Vec<Requested>,
     /// In the store's order.
     pub commits: Vec<Arc<Commit>>,
@@ -51,7 +51,7 @@ pub struct Record {
 pub struct Requested {
     /// The server's number for it, which its commits carry.
     pub id: u64,
-    /// When it was sent.
+    /// When its process gave it away.
     pub sent: Timestamp,
     /// Who sent it.
     pub process: Arc<str>,

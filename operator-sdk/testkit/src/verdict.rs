@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     explore::Saved,
     fault::Plan,
-    record::{Record, Violation},
+    record::{Record, Requested, Violation},
 };
 
 /// How much of a log is shown before and after what matters.
@@ -57,15 +57,11 @@ pub struct Finding {
 
 impl Finding {
     pub(crate) fn new(record: &Record, violations: Vec<Violation>) -> Self {
-        let requests = record.requests.iter().map(|request| (request.sent, request.to_string()));
-        let log = record.log.iter().map(|line| (line.time, line.to_string()));
-        let mut history: Vec<(Timestamp, String)> = requests.chain(log).collect();
-        history.sort_by_key(|(time, _)| *time);
         Self {
             seed: record.seed,
             plan: record.plan.clone(),
             violations,
-            history,
+            history: history(record),
             struck: record.struck.values().min().copied(),
         }
     }
@@ -99,6 +95,7 @@ impl Verdict {
     ///
     /// # Panics
     /// If not, with the report.
+    #[track_caller]
     pub fn assert_converges(&self) {
         if self.replayed {
             println!("{self}");
@@ -126,7 +123,8 @@ impl fmt::Display for Verdict {
         for finding in findings.iter().skip(FINDINGS_MAX) {
             let first = finding.violations.first().map(ToString::to_string).unwrap_or_default();
             let first = first.lines().next().unwrap_or_default();
-            writeln!(formatter, "also seed {}, {:?}: {first}", finding.seed, finding.plan.faults)?;
+            let faults = finding.plan.faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            writeln!(formatter, "also seed {}, {faults}: {first}", finding.seed)?;
         }
         Ok(())
     }
@@ -149,10 +147,38 @@ impl fmt::Display for Finding {
             let package = env::var("CARGO_PKG_NAME").map(|name| format!("-p {name} ")).unwrap_or_default();
             let (replay, path) = (crate::explore::REPLAY, path.display());
             writeln!(formatter, "replay: {replay}={path} cargo test {package}{} -- --exact --nocapture", saved.test)?;
-            writeln!(formatter, "keep:   cp {path} testdata/plans/")?;
+            writeln!(formatter, "keep:   mkdir -p testdata/plans && cp {path} testdata/plans/")?;
         }
         Ok(())
     }
+}
+
+/// Requests and log in the order of time. A read that went well is told once until something else happens, and not at all
+/// if it is that of an actor.
+fn history(record: &Record) -> Vec<(Timestamp, String)> {
+    let requests = record.requests.iter().map(|request| (request.sent, request.to_string(), read_well(request)));
+    let log = record.log.iter().map(|line| (line.time, line.to_string(), None));
+    let mut lines: Vec<(Timestamp, String, Option<(&str, &str)>)> = requests.chain(log).collect();
+    lines.sort_by_key(|(time, ..)| *time);
+    let mut told = BTreeSet::new();
+    lines.retain(|(.., read)| match read {
+        Some((actor, _)) if record.actors.contains(*actor) => false,
+        Some(read) => told.insert(*read),
+        None => {
+            told.clear();
+            true
+        }
+    });
+    lines.into_iter().map(|(time, text, _)| (time, text)).collect()
+}
+
+/// Who read what, if it went as it always goes.
+fn read_well(request: &Requested) -> Option<(&str, &str)> {
+    let is_well = request.answer.as_ref().is_some_and(|answer| (200..300).contains(&answer.code));
+    let is_plain = request.counted.request.is_some() && request.counted.write.is_none() && request.faults.is_empty();
+    // A watch and a list of the same kind are two things.
+    let path = request.path.split_once("&timeoutSeconds").map_or(&*request.path, |(path, _)| path);
+    (is_well && is_plain).then_some((&*request.process, path))
 }
 
 fn indented<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
@@ -161,4 +187,44 @@ fn indented<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
         let _ = writeln!(text, "  {line}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Answered, Counted};
+
+    fn request(method: &str, path: &str) -> Requested {
+        let write = (method != "GET").then_some(1);
+        let answer = Answered {
+            code: 200,
+            reason: String::new(),
+            message: String::new(),
+            is_effective: write.is_some(),
+            is_fault: false,
+        };
+        Requested {
+            id: 1,
+            sent: Timestamp::UNIX_EPOCH,
+            process: "operator".into(),
+            counted: Counted { request: Some(1), write, election: None },
+            method: method.to_owned(),
+            path: path.to_owned(),
+            answer: Some(answer),
+            faults: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_read_is_told_again_only_after_something_else_has_happened() {
+        let watch = |seconds: u32| request("GET", &format!("/api/v1/pods?watch=true&timeoutSeconds={seconds}"));
+        let list = request("GET", "/api/v1/pods");
+        let failed = Requested { answer: None, ..list.clone() };
+        let write = request("POST", "/api/v1/pods");
+        let actor = Requested { process: "nodes".into(), ..list.clone() };
+        let requests = vec![list.clone(), watch(7), list, watch(8), actor, write, watch(9), failed.clone(), failed];
+        let told = history(&Record { requests, actors: ["nodes".into()].into(), ..Record::default() });
+        let told: Vec<&str> = told.iter().filter_map(|(_, line)| line.split(' ').nth(4)).collect();
+        assert_eq!(told, ["GET", "GET", "POST", "GET", "GET", "GET"]);
+    }
 }

@@ -9,91 +9,46 @@
 
 #[path = "faults/promises.rs"]
 mod promises;
+#[path = "faults/workloads.rs"]
+mod workloads;
 
-use deployment_lite::controllers;
-use http::Method;
-use operator_sdk::Operator;
-use operator_testkit::{
-    actor::Nodes,
-    explore::Faults,
-    request::Request,
-    simulation::{Simulation, Step, act, delete},
-    yaml,
-};
-use serde_json::{Value, json};
+use deployment_lite::api::{BuiltIn, Lite};
+use operator_testkit::{explore::Faults, simulation::Simulation};
 
-use self::promises::Promises;
+use self::workloads::{Mode, deletion, recreation, return_of_a_name, rollout, scaling};
 
-fn operator() -> Operator {
-    let mut operator = Operator::builder("deployment-lite", "test");
-    controllers::add_lite(&mut operator);
-    operator
+/// What people do, by name.
+fn workloads<M: Mode>() -> [(&'static str, Simulation); 5] {
+    [
+        ("rollout", rollout::<M>()),
+        ("recreation", recreation::<M>()),
+        ("scaling", scaling::<M>()),
+        ("deletion", deletion::<M>()),
+        ("return of a name", return_of_a_name::<M>()),
+    ]
 }
 
-/// A cluster of three nodes in which somebody asks for three pods.
-fn web() -> Simulation {
-    Simulation::of(operator)
-        .in_cluster(Nodes::new(3))
-        .judged_by(Promises::default)
-        .with(yaml!("tests/testdata/workloads/web.yaml"))
-}
-
-/// Somebody changes the spec of what was asked for.
-fn change(spec: Value) -> Step {
-    let patch = json!({"spec": spec}).to_string();
-    act(move |_| {
-        let path = "/apis/apps.operator-lite.dev/v1alpha1/namespaces/default/litedeployments/web";
-        vec![Request::new(Method::PATCH, path).with_content("application/merge-patch+json", patch.clone())]
-    })
-}
-
-fn image(image: &str) -> Step {
-    change(json!({"template": {"spec": {"containers": [{"name": "web", "image": image}]}}}))
-}
-
-fn rollout() -> Simulation {
-    web().then(image("web:2"))
-}
-
-fn recreation() -> Simulation {
-    web().then(change(json!({"strategy": {"type": "Recreate", "rollingUpdate": null}}))).then(image("web:2"))
-}
-
-fn scaling() -> Simulation {
-    [1, 0, 2].map(|replicas| change(json!({"replicas": replicas}))).into_iter().fold(web(), Simulation::then)
-}
-
-fn deletion() -> Simulation {
-    web().then(delete(yaml!("tests/testdata/workloads/web.yaml")))
+fn explore<M: Mode>(faults: Faults) {
+    for (name, workload) in workloads::<M>() {
+        println!("{} {name}", M::DEPLOYMENT.0);
+        workload.explore(faults).assert_converges();
+    }
 }
 
 #[test]
 fn without_faults_every_workload_comes_to_the_same_end_whatever_the_seed() {
-    for simulation in [rollout(), recreation(), scaling(), deletion()] {
-        simulation.explore(Faults::single().only(|_| false)).assert_converges();
-    }
+    explore::<Lite>(Faults::single().only(|_| false));
+    explore::<BuiltIn>(Faults::single().only(|_| false));
 }
 
 #[cfg(feature = "soak")]
 #[test]
-fn a_rollout_comes_to_its_end() {
-    rollout().explore(Faults::single()).assert_converges();
+fn no_single_fault_keeps_a_lite_deployment_from_its_end() {
+    explore::<Lite>(Faults::single());
 }
 
 #[cfg(feature = "soak")]
 #[test]
-fn a_recreation_comes_to_its_end() {
-    recreation().explore(Faults::single()).assert_converges();
-}
-
-#[cfg(feature = "soak")]
-#[test]
-fn scaling_to_nothing_and_back_comes_to_its_end() {
-    scaling().explore(Faults::single()).assert_converges();
-}
-
-#[cfg(feature = "soak")]
-#[test]
-fn what_is_deleted_goes_with_all_that_it_owns() {
-    deletion().explore(Faults::single()).assert_converges();
+fn no_single_fault_keeps_a_deployment_from_its_end() {
+    explore::<BuiltIn>(Faults::single());
 }

@@ -191,7 +191,7 @@ fn a_report_names_what_is_broken_the_plan_the_requests_and_the_way_to_replay_it(
         simulation(Bug::GivesUp).explore(Faults::single().only(|fault| matches!(fault.effect, Effect::Refuse(_))));
     let report = verdict.to_string();
     for part in
-        ["✗ ", "O1 convergence: step 1", "secrets/default/a", "refuse:", "write 1: POST", "← Refuse", "replay: "]
+        ["✗ ", "O1 convergence: step 1", "secrets/default/a", "refuse:", "write 1: POST", "← refuse", "replay: "]
     {
         assert!(report.contains(part), "{part} lacks in\n{report}");
     }

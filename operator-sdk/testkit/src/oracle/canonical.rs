@@ -64,7 +64,8 @@ impl Canonical {
         let mut lines = Vec::new();
         self.compare(expected, &mut |place, path, found, wanted| {
             if !mask.contains(&format!("{place}: {path}")) && lines.len() < DIFFERENCES_MAX {
-                lines.push(format!("{place}: {path}: expected {}, found {}", shown(wanted), shown(found)));
+                let field = if path.is_empty() { String::new() } else { format!("{path}: ") };
+                lines.push(format!("{place}: {field}expected {}, found {}", shown(wanted), shown(found)));
             }
         });
         lines

@@ -10,6 +10,7 @@ use crate::{
     fault::{Effect, Fault, Moment, Plan},
     object::Object,
     record::{Answered, Counted, LogLine, Requested, Settled},
+    simulation::MARK,
     store::{Change, Collection, Key},
 };
 
@@ -22,7 +23,12 @@ struct Run {
 
 impl Run {
     /// A commit of a process; an object of another name is another object.
-    fn commit(mut self, plural: &str, change: Change, object: Value) -> Self {
+    fn commit(self, plural: &str, change: Change, object: Value) -> Self {
+        self.commit_of(1, plural, change, object)
+    }
+
+    /// A commit of a process, or, as request 0, of people.
+    fn commit_of(mut self, request: u64, plural: &str, change: Change, object: Value) -> Self {
         let revision = self.state.revision + 1;
         let mut object = object;
         object["metadata"]["resourceVersion"] = revision.to_string().into();
@@ -36,7 +42,7 @@ impl Run {
             change,
             before,
             after: Object::new(object),
-            request: 1,
+            request,
         };
         self.state.apply(&commit);
         self.record.commits.push(Arc::new(commit));
@@ -115,7 +121,7 @@ fn one_object_more_one_less_and_another_value_are_told() {
     let told = differences(found, wanted);
     assert_eq!(told.len(), 3, "{told:?}");
     assert_eq!(told[0], r#"maps/default/web: /data/text: expected "old", found "new""#);
-    assert!(told[1].starts_with("pods/default/web-*: : expected nothing"), "{}", told[1]);
+    assert!(told[1].starts_with("pods/default/web-*: expected nothing"), "{}", told[1]);
     assert!(told[2].ends_with("found nothing"), "{}", told[2]);
 }
 
@@ -209,4 +215,18 @@ fn what_outlives_its_owner_is_a_leak_where_somebody_collects() {
     assert_eq!(orphan().request("garbage-collector", "GET", 200).broken(), ["O7 leaks"]);
     let owned = Run::default().create("maps", json!({"metadata": {"name": "m", "uid": "owner"}})).create("pods", child);
     assert_eq!(owned.settle().request("garbage-collector", "GET", 200).broken(), [""; 0]);
+}
+
+#[test]
+fn what_a_stranger_has_just_written_may_not_be_taken_back_but_by_the_stranger() {
+    let map = |mark: &str| json!({"metadata": {"name": "m", "annotations": {MARK: mark}}});
+    let bare = || json!({"metadata": {"name": "m"}});
+    let marked = || Run::default().create("maps", bare()).commit_of(0, "maps", Change::Updated, map("1"));
+    assert_eq!(marked().commit("maps", Change::Updated, bare()).broken(), ["O10 lost update"]);
+    assert_eq!(marked().commit("maps", Change::Updated, map("0")).broken(), ["O10 lost update"]);
+    let mut grown = map("1");
+    grown["data"] = json!({"text": "new"});
+    assert_eq!(marked().commit("maps", Change::Updated, grown).broken(), [""; 0], "it knew of it");
+    assert_eq!(marked().commit("maps", Change::Deleted, map("1")).broken(), [""; 0]);
+    assert_eq!(marked().commit_of(0, "maps", Change::Updated, map("2")).broken(), [""; 0], "his own");
 }

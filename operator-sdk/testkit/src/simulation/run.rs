@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Installed, Simulation, logs,
+    Installed, Manifest, Simulation, apply, logs,
     process::Process,
     recorder::{Recorder, counts},
     workload::perform,
@@ -74,7 +74,10 @@ async fn drive(
     }
     world.start(simulation.processes.iter().cloned().map(Process::new).collect());
     world.start_faults();
-    for (number, step) in simulation.workload.iter().enumerate() {
+    // Where people ask for nothing, what processes do by themselves is to settle.
+    let nothing = [apply(Manifest::default())];
+    let workload = if simulation.workload.is_empty() { &nothing } else { &*simulation.workload };
+    for (number, step) in workload.iter().enumerate() {
         if let Err(error) = perform(&world, step) {
             world.recorder().violate("workload", world.now(), error);
         }
@@ -96,7 +99,7 @@ async fn settle(world: &World, simulation: &Simulation, step: usize, reference: 
     let begun = world.now();
     let mut changed = world.changed();
     // Between two steps people do not wait for a fault to be over.
-    let is_last = step + 1 == simulation.workload.len();
+    let is_last = step + 1 >= simulation.workload.len();
     let busy_until = || if is_last { world.busy_until().max(begun) } else { begun };
     loop {
         let last = *changed.borrow_and_update();
@@ -142,13 +145,17 @@ fn deadline(world: &World, begun: Timestamp, within: Duration) -> Timestamp {
 /// and again is no fault of who is on trial.
 async fn stay_quiet(world: &World, simulation: &Simulation) {
     let span = simulation.limits.stays_quiet_for;
-    let (begun, before) = (world.now(), world.recorder().record().commits.len());
+    let begun = world.now();
+    let (requests, commits) = {
+        let recorder = world.recorder();
+        (recorder.record().requests.len(), recorder.record().commits.len())
+    };
     sleep(span).await;
     let mut recorder = world.recorder();
     for process in simulation.processes.iter().filter(|process| !process.is_actor) {
-        let requests = recorder.record().requests.iter().rev().take_while(|request| request.sent >= begun);
+        let own = recorder.record().requests[requests..].iter().filter(|request| request.process == process.name);
         let (mut reads, mut writes) = (0, 0);
-        for request in requests.filter(|request| request.process == process.name && request.counted.request.is_some()) {
+        for request in own.filter(|request| request.counted.request.is_some()) {
             *if request.counted.write.is_some() { &mut writes } else { &mut reads } += 1;
         }
         for (tried, what, max) in [(writes, "writes", IDLE_WRITES_MAX), (reads, "reads", IDLE_READS_MAX)] {
@@ -162,7 +169,7 @@ async fn stay_quiet(world: &World, simulation: &Simulation) {
     }
     let actors: BTreeSet<&str> = simulation.actors().collect();
     let is_actors = |commit: &Commit| recorder.sender(commit.request).is_some_and(|name| actors.contains(name));
-    let late: Vec<String> = recorder.record().commits[before..]
+    let late: Vec<String> = recorder.record().commits[commits..]
         .iter()
         .filter(|commit| counts(commit) && !is_actors(commit))
         .map(|commit| format!("{:?} {} {}", commit.change, commit.collection.plural, commit.key))

@@ -1,13 +1,13 @@
 //! Stands between a process and the server: counts and notes what passes, lets it take its time, and has faults strike.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use tokio::time::sleep;
 
 use super::{
@@ -31,13 +31,15 @@ const EVENT_LATENCY_MAX_MILLISECONDS: u64 = 20;
 /// What the server allows itself for a request.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(34);
 
-/// On one way of one life of a process.
+/// On the way of one request of one life of a process.
 pub(super) struct Tap {
     world: World,
     process: Arc<Process>,
     life: Arc<Life>,
-    /// What strikes when the answer comes, by request.
-    later: Mutex<BTreeMap<u64, Vec<Strike>>>,
+    /// When the process gave the request away, however long a partition holds it back.
+    sent: Timestamp,
+    /// What strikes when the answer comes.
+    later: Mutex<Vec<Strike>>,
 }
 
 impl Interceptor for Tap {
@@ -55,8 +57,10 @@ impl Interceptor for Tap {
 }
 
 impl Tap {
+    /// For a request that is given away now.
     pub(super) fn new(world: World, process: Arc<Process>, life: Arc<Life>) -> Self {
-        Self { world, process, life, later: Mutex::default() }
+        let sent = world.now();
+        Self { world, process, life, sent, later: Mutex::default() }
     }
 
     async fn before(&self, request: &mut Request) -> Passage {
@@ -92,10 +96,8 @@ impl Tap {
                 _ => self.strike(request, strike, None),
             }
         }
-        let later: Vec<Strike> = strikes.into_iter().filter(|(_, effect)| strikes_later(effect)).collect();
-        if !later.is_empty() {
-            self.later.lock().unwrap_or_else(PoisonError::into_inner).insert(request.id, later);
-        }
+        let later = strikes.into_iter().filter(|(_, effect)| strikes_later(effect));
+        self.later.lock().unwrap_or_else(PoisonError::into_inner).extend(later);
         self.world.latency(LATENCY_MAX_MILLISECONDS).await;
         Passage::Pass
     }
@@ -103,8 +105,8 @@ impl Tap {
     async fn after(&self, request: &Request, reply: &mut Reply) -> Passage {
         self.answered(request, reply, false);
         self.world.recorder().guarantees.begin(request, reply);
-        let later = self.later.lock().unwrap_or_else(PoisonError::into_inner).remove(&request.id);
-        for strike in later.into_iter().flatten() {
+        let later = std::mem::take(&mut *self.later.lock().unwrap_or_else(PoisonError::into_inner));
+        for strike in later {
             match &strike.1 {
                 Effect::CrashAfter(_) => {
                     self.strike(request, &strike, None);
@@ -170,7 +172,7 @@ impl Tap {
         let query = if request.query.is_empty() { String::new() } else { format!("?{}", encode_query(&request.query)) };
         self.world.recorder().requested(Requested {
             id: request.id,
-            sent: self.world.now(),
+            sent: self.sent,
             process: Arc::clone(self.process.name()),
             counted,
             method: request.method.to_string(),
@@ -214,7 +216,7 @@ impl Tap {
     fn strike(&self, request: &Request, strike: &Strike, target: Option<&str>) {
         // What was sent by a former life does not end the present one.
         if !self.life.is_dead() && self.world.strike(self.process.name(), strike, target) {
-            self.world.recorder().fault(request.id, format!("{:?}", strike.1));
+            self.world.recorder().fault(request.id, strike.1.to_string());
         }
     }
 
@@ -222,7 +224,7 @@ impl Tap {
         let now = self.world.now();
         let mut recorder = self.world.recorder();
         recorder.struck(*index, now);
-        recorder.fault(request.id, format!("{effect:?}"));
+        recorder.fault(request.id, effect.to_string());
     }
 }
 

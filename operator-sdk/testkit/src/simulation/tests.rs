@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "the process is one of plain kube")]
 
+mod lives;
+
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
@@ -138,6 +140,15 @@ fn nothing_gets_through_a_partition_until_it_heals() {
 }
 
 #[test]
+fn a_request_counts_as_sent_when_its_process_gave_it_away_not_when_a_partition_let_it_through() {
+    let plan = Plan::of([Fault::new(Moment::time("mirror", 0), Effect::Partition(Seconds { seconds: 30 }))]);
+    let record = simulation().run_with(1, &plan);
+    let first = &record.requests[0];
+    assert_eq!(first.sent, crate::service::START, "{first}");
+    assert!(first.answer.is_some(), "{first}");
+}
+
+#[test]
 fn a_judge_sees_every_commit_with_the_state_that_it_made() {
     let judged = simulation().judged_by(|| {
         |commit: &Commit, state: &crate::record::State| {
@@ -195,4 +206,18 @@ fn what_cannot_be_installed_is_told() {
     let thing = json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "a"}});
     let record = Simulation::new().installed(Manifest::from(thing)).run(1);
     assert_eq!(record.violations[0].oracle, "installation");
+}
+
+#[test]
+fn what_a_process_does_unasked_is_to_settle_too() {
+    let unasked = |environment: Environment| async move {
+        let secrets = Api::<Secret>::default_namespaced(environment.client());
+        let mut map = ConfigMap::default();
+        map.metadata.name = Some("a".to_owned());
+        create(&secrets, &map).await.map_err(|error| error.to_string())?;
+        std::future::pending().await
+    };
+    let record = Simulation::new().process("unasked", User::administrator(), unasked).run(1);
+    assert!(record.settled[0].state.get("", "secrets", "default", "a").is_some());
+    assert_eq!(record.violations, []);
 }

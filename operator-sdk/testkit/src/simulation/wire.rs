@@ -25,6 +25,7 @@ use crate::{
 /// A process's way to the server: a service for `kube::Client`, and for requests as they are.
 #[derive(Clone)]
 pub struct Wire {
+    world: World,
     connection: Connection,
     process: Arc<Process>,
     life: Arc<Life>,
@@ -39,8 +40,7 @@ impl fmt::Debug for Wire {
 impl Wire {
     pub(super) fn new(world: World, process: Arc<Process>, life: Arc<Life>) -> Self {
         let connection = world.network().connect(process.definition.user.clone(), process.view());
-        let tap = Tap::new(world, Arc::clone(&process), Arc::clone(&life));
-        Self { connection: connection.with_interceptor(Arc::new(tap)), process, life }
+        Self { world, connection, process, life }
     }
 
     /// Sends a request.
@@ -48,8 +48,14 @@ impl Wire {
     /// # Errors
     /// If the connection breaks before there is an answer.
     pub async fn send(&self, request: Request) -> Result<Called, Broken> {
-        let connection = self.connection.clone();
+        let connection = self.tapped();
         self.carry(async move { connection.send(request).await }).await
+    }
+
+    /// For a request that is given away now.
+    fn tapped(&self) -> Connection {
+        let tap = Tap::new(self.world.clone(), Arc::clone(&self.process), Arc::clone(&self.life));
+        self.connection.clone().with_interceptor(Arc::new(tap))
     }
 
     /// Lets `asking` run by itself, and waits for what comes of it: for ever, if this process is not there to hear of it.
@@ -90,7 +96,7 @@ impl Service<http::Request<Body>> for Wire {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let mut connection = self.connection.clone();
+        let mut connection = self.tapped();
         Box::pin(self.carry(async move { Service::call(&mut connection, request).await }))
     }
 }

@@ -142,7 +142,7 @@ impl World {
             || self.strike_world(effect, target);
         if struck {
             self.recorder().struck(*index, self.now());
-            self.log(false, format!("fault: {effect:?} {process}"));
+            self.log(false, format!("fault of {process}: {effect}"));
         }
         struck
     }

@@ -83,7 +83,7 @@ fn simulation(twin: Twin) -> Simulation {
 
 #[test]
 fn who_cleans_up_only_on_the_event_is_caught() {
-    let left = "secrets/default/key-a: : expected nothing, found";
+    let left = "secrets/default/key-a: expected nothing, found";
     assert_caught(&simulation(Twin::Broken), "O1 convergence", &["step 2", left], "crash_before");
 }
 

@@ -26,7 +26,7 @@ use crate::model::LABEL;
 
 /// Events that come together are looked at together.
 const COALESCED: Duration = Duration::from_millis(100);
-/// So long may a request take, and so long everything that is done for one key.
+/// So long may a request take, and, by default, everything that is done for one key.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The server ends a watch after so long; a little later it counts as broken.
 const WATCH_SECONDS: u32 = 290;
@@ -43,6 +43,8 @@ pub(crate) struct Controller {
     told: UnboundedReceiver<Told>,
     following: Vec<BoxFuture<'static, ()>>,
     unsynced: Arc<watch::Sender<usize>>,
+    /// What is done for one key is given up after so long.
+    pub(crate) patience: Duration,
 }
 
 /// An object was changed or is gone.
@@ -81,7 +83,7 @@ impl Controller {
     pub(crate) fn new(environment: &Environment) -> Self {
         let (sender, told) = unbounded_channel();
         let client = environment.client();
-        Self { client, sender, told, following: Vec::new(), unsynced: Arc::default() }
+        Self { client, sender, told, following: Vec::new(), unsynced: Arc::default(), patience: PATIENCE }
     }
 
     pub(crate) fn namespaced<K>(&mut self) -> Cache<K>
@@ -104,7 +106,7 @@ impl Controller {
     where
         F: Future<Output = Outcome>,
     {
-        let Self { mut told, following, unsynced, .. } = self;
+        let Self { mut told, following, unsynced, patience, .. } = self;
         let work = async {
             let mut syncing = unsynced.subscribe();
             // Its sender is at hand.
@@ -123,7 +125,7 @@ impl Controller {
                     () = sleep_until(wakes) => {
                         let Some((name, _)) = next else { continue };
                         due.remove(&name);
-                        let again = match timeout(PATIENCE, reconcile(name.clone())).await {
+                        let again = match timeout(patience, reconcile(name.clone())).await {
                             Ok(Ok(again)) => {
                                 failures.remove(&name);
                                 again

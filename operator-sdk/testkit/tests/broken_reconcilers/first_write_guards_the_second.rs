@@ -59,7 +59,7 @@ fn simulation(twin: Twin) -> Simulation {
 
 #[test]
 fn a_second_write_that_the_first_one_guards_is_caught() {
-    let missing = "configmaps/default/a-0: : expected {";
+    let missing = "configmaps/default/a-0: expected {";
     assert_caught(&simulation(Twin::Broken), "O1 convergence", &[missing, "found nothing"], "crash_after");
 }
 

@@ -67,7 +67,7 @@ fn simulation(twin: Twin) -> Simulation {
 
 #[test]
 fn who_goes_on_after_an_error_is_caught() {
-    let missing = "configmaps/default/a-1: : expected {";
+    let missing = "configmaps/default/a-1: expected {";
     assert_caught(&simulation(Twin::Broken), "O1 convergence", &[missing, "found nothing"], "code: 503");
 }
 

@@ -85,7 +85,7 @@ fn simulation(twin: Twin) -> Simulation {
 
 #[test]
 fn what_is_left_outside_the_namespace_is_caught() {
-    let left = "clusterroles//database-a: : expected nothing, found";
+    let left = "clusterroles//database-a: expected nothing, found";
     assert_caught(&simulation(Twin::Broken), "O1 convergence", &["step 2", left], "crash_after");
 }
 

@@ -26,6 +26,4 @@ mod restarts_into_the_past;
 mod rewrites_its_status;
 mod scales_on_a_stale_list;
 mod trusts_the_order_of_kinds;
-// It takes minutes in a debug build, and was not seen through to its end yet.
-#[cfg(feature = "soak")]
 mod two_leaders;

@@ -1,7 +1,7 @@
 //! The operator's own promises as a judge of a simulation.
 
 use deployment_lite::{
-    api::Lite,
+    api::Api,
     invariants::{Happening, Invariants, Violation},
 };
 use jiff::Timestamp;
@@ -11,10 +11,15 @@ use operator_testkit::{
     store::{Change, Commit},
 };
 
-#[derive(Default)]
-pub(crate) struct Promises(Invariants<Lite>);
+pub(crate) struct Promises<A>(Invariants<A>);
 
-impl Judge for Promises {
+impl<A> Default for Promises<A> {
+    fn default() -> Self {
+        Self(Invariants::default())
+    }
+}
+
+impl<A: Api> Judge for Promises<A> {
     fn see(&mut self, commit: &Commit, _: &State) -> Vec<String> {
         let happening = match commit.change {
             Change::Created => Happening::Made,

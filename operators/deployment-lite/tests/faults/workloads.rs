@@ -1,0 +1,136 @@
+//! What people do with a deployment, in a cluster of three nodes: of both forms, LiteDeployments and Deployments.
+
+use deployment_lite::{
+    api::{Api, BuiltIn, Lite},
+    controllers,
+};
+use http::Method;
+use operator_sdk::Operator;
+use operator_testkit::{
+    actor::Nodes,
+    request::Request,
+    simulation::{Manifest, Simulation, Step, act, apply, delete},
+};
+use serde_json::{Value, json};
+
+use super::promises::Promises;
+
+/// The name under which the operator stands in plans.
+pub(crate) const OPERATOR: &str = "deployment-lite";
+
+/// Which of the two forms is driven.
+pub(crate) trait Mode: Api {
+    const GROUP_VERSION: &str;
+    const DEPLOYMENT: (&str, &str);
+    const REPLICA_SET: (&str, &str);
+    fn operator() -> Operator;
+}
+
+impl Mode for Lite {
+    const GROUP_VERSION: &str = "apps.operator-lite.dev/v1alpha1";
+    const DEPLOYMENT: (&str, &str) = ("LiteDeployment", "litedeployments");
+    const REPLICA_SET: (&str, &str) = ("LiteReplicaSet", "litereplicasets");
+
+    fn operator() -> Operator {
+        let mut operator = Operator::builder(OPERATOR, "test");
+        controllers::add_lite(&mut operator);
+        operator
+    }
+}
+
+impl Mode for BuiltIn {
+    const GROUP_VERSION: &str = "apps/v1";
+    const DEPLOYMENT: (&str, &str) = ("Deployment", "deployments");
+    const REPLICA_SET: (&str, &str) = ("ReplicaSet", "replicasets");
+
+    fn operator() -> Operator {
+        let mut operator = Operator::builder(OPERATOR, "test");
+        controllers::add_built_in(&mut operator);
+        operator
+    }
+}
+
+/// The operator in a cluster of three nodes, where nobody has asked for anything.
+pub(crate) fn cluster<M: Mode>() -> Simulation {
+    nodes::<M>(Nodes::new(3))
+}
+
+/// The same with other nodes.
+pub(crate) fn nodes<M: Mode>(nodes: Nodes) -> Simulation {
+    Simulation::of(M::operator).in_cluster(nodes).judged_by(Promises::<M>::default)
+}
+
+/// Somebody has asked for three pods.
+pub(crate) fn web<M: Mode>() -> Simulation {
+    cluster::<M>().with(manifest::<M>("web"))
+}
+
+pub(crate) fn rollout<M: Mode>() -> Simulation {
+    web::<M>().then(image::<M>("web:2"))
+}
+
+pub(crate) fn recreation<M: Mode>() -> Simulation {
+    web::<M>()
+        .then(change::<M>(json!({"strategy": {"type": "Recreate", "rollingUpdate": null}})))
+        .then(image::<M>("web:2"))
+}
+
+pub(crate) fn scaling<M: Mode>() -> Simulation {
+    [1, 0, 2].map(|replicas| change::<M>(json!({"replicas": replicas}))).into_iter().fold(web::<M>(), Simulation::then)
+}
+
+pub(crate) fn deletion<M: Mode>() -> Simulation {
+    web::<M>().then(delete(manifest::<M>("web")))
+}
+
+/// Gone, and there again under the same name.
+pub(crate) fn return_of_a_name<M: Mode>() -> Simulation {
+    deletion::<M>().then(apply(manifest::<M>("web")))
+}
+
+/// A deployment of three pods.
+pub(crate) fn manifest<M: Mode>(name: &str) -> Manifest {
+    Manifest::from(deployment::<M>(name))
+}
+
+pub(crate) fn deployment<M: Mode>(name: &str) -> Value {
+    json!({
+        "apiVersion": M::GROUP_VERSION,
+        "kind": M::DEPLOYMENT.0,
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": 3,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {"containers": [{"name": "web", "image": "web:1"}]},
+            },
+        },
+    })
+}
+
+/// Somebody changes the spec of `web`.
+pub(crate) fn change<M: Mode>(spec: Value) -> Step {
+    let request = changing::<M>(spec);
+    act(move |_| vec![request.clone()])
+}
+
+pub(crate) fn image<M: Mode>(image: &str) -> Step {
+    change::<M>(with_image(image))
+}
+
+/// A change of the spec that says another image.
+pub(crate) fn with_image(image: &str) -> Value {
+    json!({"template": {"spec": {"containers": [{"name": "web", "image": image}]}}})
+}
+
+/// The request that changes the spec of `web`.
+pub(crate) fn changing<M: Mode>(spec: Value) -> Request {
+    let patch = json!({"spec": spec}).to_string();
+    Request::new(Method::PATCH, path::<M>("web")).with_content("application/merge-patch+json", patch)
+}
+
+/// Where a deployment is found.
+pub(crate) fn path<M: Mode>(name: &str) -> String {
+    format!("/apis/{}/namespaces/default/{}/{name}", M::GROUP_VERSION, M::DEPLOYMENT.1)
+}
