@@ -59,13 +59,19 @@ fn resource(definition: &Value, version: &Value) -> Resource {
         is_custom: true,
         has_status,
         selectable_fields: selectable_fields(version),
-        rules: Arc::new(custom::Custom::new(schema.clone(), has_status, scale.clone())),
+        rules: Arc::new(custom::Custom::new(schema.clone(), has_status, scale.clone(), is_original(definition))),
         scale,
         schema,
         other_schemas: BTreeMap::new(),
         deprecation: deprecation(spec, version),
         kind,
     }
+}
+
+/// Whether everything that is stored has passed the rules as they are: they never were others.
+fn is_original(definition: &Value) -> bool {
+    let versions = definition["spec"]["versions"].as_array().map_or(0, Vec::len);
+    definition["metadata"]["generation"] == 1 && versions == 1
 }
 
 fn deprecation(spec: &Value, version: &Value) -> Option<String> {

@@ -39,6 +39,7 @@ pub struct Faults {
     choice: Choice,
     is_hostile: bool,
     keep: fn(&Fault) -> bool,
+    except: fn(&Fault, &str) -> bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +52,7 @@ enum Choice {
 impl Faults {
     /// Each single fault, at every write, request and notification of the reference.
     pub fn single() -> Self {
-        Self { choice: Choice::Single, is_hostile: false, keep: |_| true }
+        Self { choice: Choice::Single, is_hostile: false, keep: |_| true, except: |_, _| false }
     }
 
     /// Two faults at once: all pairs, or, where there are more, so many of them by chance.
@@ -74,6 +75,12 @@ impl Faults {
     #[must_use]
     pub fn only(self, keep: fn(&Fault) -> bool) -> Self {
         Self { keep, ..self }
+    }
+
+    /// Not those at requests for which this says so; the text is the path that is asked for, without the query.
+    #[must_use]
+    pub fn except(self, except: fn(&Fault, &str) -> bool) -> Self {
+        Self { except, ..self }
     }
 }
 
@@ -154,7 +161,9 @@ impl Simulation {
         if faults.is_hostile {
             singles.extend(enumerate::hostile(record, &processes));
         }
-        singles.retain(faults.keep);
+        let paths = enumerate::paths(record);
+        let is_excepted = |fault: &Fault| paths.get(&fault.at).is_some_and(|path| (faults.except)(fault, path));
+        singles.retain(|fault| (faults.keep)(fault) && !is_excepted(fault));
         match faults.choice {
             Choice::Single => singles.into_iter().map(|fault| Case { seed: SEED, plan: Plan::of([fault]) }).collect(),
             Choice::Pairs { at_most } => {

@@ -34,7 +34,7 @@ use std::{
 use futures::future::BoxFuture;
 
 use self::process::Definition;
-pub(crate) use self::user::MARK;
+pub(crate) use self::user::{MARK, own_mark};
 pub use self::{
     process::Environment,
     wire::Wire,

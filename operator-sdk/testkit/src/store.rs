@@ -59,7 +59,7 @@ pub struct Commit {
     pub before: Option<Arc<Object>>,
     /// The object after; of a deletion its last state with the deletion's revision.
     pub after: Arc<Object>,
-    /// The id of the request that caused it.
+    /// The id of the request that caused it; 0: people did, whom no process stands for.
     pub request: u64,
 }
 

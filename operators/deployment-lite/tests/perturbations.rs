@@ -82,6 +82,25 @@ fn t06_who_sees_the_past_does_nothing_to_a_namesake_of_what_is_gone() {
 }
 
 #[test]
+fn t06_who_is_deleted_and_comes_back_at_once_gets_pods_of_his_own() {
+    fn check<M: Mode>() {
+        let again = act(|_| {
+            let body = deployment::<M>("web");
+            let collection = path::<M>("").trim_end_matches('/').to_owned();
+            let delete = Request::new(Method::DELETE, path::<M>("web"));
+            vec![delete, Request::new(Method::POST, collection).with_body(&body)]
+        });
+        for seed in 1..10 {
+            let record = web::<M>().then(again.clone()).run(seed);
+            assert_eq!(record.violations, [], "seed {seed}");
+            assert_eq!(pods(last(&record)), 3, "seed {seed}");
+        }
+    }
+    check::<Lite>();
+    check::<BuiltIn>();
+}
+
+#[test]
 fn t13_a_thousand_come_through_a_server_that_is_busy() {
     let wanted = (0..1000).map(|number| {
         let mut wanted = deployment::<Lite>(&format!("web-{number}"));

@@ -25,11 +25,13 @@ pub(super) struct Custom {
     has_status: bool,
     scale: Option<ScalePaths>,
     has_rules: bool,
+    /// Whether what is stored may break rules that are newer than it.
+    may_be_older: bool,
 }
 
 impl Custom {
-    pub(super) fn new(schema: Arc<Schema>, has_status: bool, scale: Option<ScalePaths>) -> Self {
-        Self { has_rules: has_rules(&schema), schema, has_status, scale }
+    pub(super) fn new(schema: Arc<Schema>, has_status: bool, scale: Option<ScalePaths>, is_original: bool) -> Self {
+        Self { has_rules: has_rules(&schema), may_be_older: !is_original, schema, has_status, scale }
     }
 
     /// By the schema, CEL rules aside.
@@ -98,7 +100,7 @@ impl Rules for Custom {
     }
 
     fn warn(&self, new: &Value, old: Option<&Value>, _part: Part) -> Vec<String> {
-        let Some(old) = old.filter(|_| self.has_rules) else { return Vec::new() };
+        let Some(old) = old.filter(|_| self.has_rules && self.may_be_older) else { return Vec::new() };
         check_unchanged(&self.schema, new, old).iter().map(Cause::to_string).collect()
     }
 }

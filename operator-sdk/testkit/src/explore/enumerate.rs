@@ -54,6 +54,20 @@ fn wanted(record: &Record) -> BTreeSet<Moment> {
     writes.filter_map(|write| Some(Moment::write(&*write.process, write.counted.write?))).collect()
 }
 
+/// What is asked for at each moment that is a request.
+pub(super) fn paths(record: &Record) -> BTreeMap<Moment, &str> {
+    let moments = record.requests.iter().filter_map(|request| {
+        let (process, counted) = (&*request.process, request.counted);
+        let moment = match (counted.write, counted.request) {
+            (Some(number), _) => Moment::write(process, number),
+            (None, Some(number)) => Moment::request(process, number),
+            (None, None) => return None,
+        };
+        Some((moment, request.path.split('?').next().unwrap_or_default()))
+    });
+    moments.collect()
+}
+
 fn at_request(request: &Requested) -> Vec<Fault> {
     let process = &*request.process;
     let counted = request.counted;

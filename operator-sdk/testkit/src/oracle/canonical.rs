@@ -137,7 +137,7 @@ fn strip(object: &mut Value) {
         metadata.insert("deletionTimestamp".to_owned(), Value::from("set"));
     }
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-        annotations.remove(MARK);
+        annotations.retain(|name, _| !name.starts_with(MARK));
         if annotations.is_empty() {
             metadata.remove("annotations");
         }

@@ -2,12 +2,10 @@
 //!
 //! Faults that touch or edit an object leave an annotation of their own. No operator has a reason to take it off.
 
-use std::sync::Arc;
-
 use crate::{
     object::Object,
     record::{Record, Violation},
-    simulation::MARK,
+    simulation::{MARK, own_mark},
     store::{Change, Commit},
 };
 
@@ -18,12 +16,14 @@ pub(crate) fn judge(record: &Record) -> Vec<Violation> {
 }
 
 fn loses(commit: &Commit) -> bool {
-    let before = commit.before.as_ref().and_then(mark);
-    commit.change == Change::Updated && before.is_some() && before != mark(&commit.after)
+    let Some(before) = commit.before.as_ref().filter(|_| commit.change == Change::Updated) else { return false };
+    let marks = [MARK.to_owned(), own_mark(before.uid())];
+    marks.iter().any(|mark| is_lost(mark, before, &commit.after))
 }
 
-fn mark(object: &Arc<Object>) -> Option<&str> {
-    object["metadata"]["annotations"][MARK].as_str()
+fn is_lost(mark: &str, before: &Object, after: &Object) -> bool {
+    let value = |object: &Object| object["metadata"]["annotations"][mark].as_str().map(str::to_owned);
+    value(before).is_some_and(|value_before| value(after) != Some(value_before))
 }
 
 fn violation(record: &Record, commit: &Commit) -> Violation {

@@ -5,15 +5,20 @@
 
 mod fields;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use kube_cel::{
     KubeCelExt,
     cel::{
-        Context, ExecutionError, Program, Value as CelValue,
+        Context, ExecutionError, FunctionContext, Program, Value as CelValue,
+        extractors::This,
         objects::{Key, Map as CelMap, OptionalValue},
     },
 };
+use regex::Regex;
 use serde_json::{Value, json};
 
 use super::{
@@ -227,7 +232,26 @@ fn base() -> Context<'static> {
             _ => "other",
         }))
     });
+    context.add_function("matches", matches);
     context
+}
+
+/// As the function that it stands for, but a pattern is compiled once for all runs.
+fn matches(
+    scope: &FunctionContext<'_, '_>,
+    This(text): This<Arc<String>>,
+    pattern: Arc<String>,
+) -> Result<bool, ExecutionError> {
+    static PATTERNS: Mutex<BTreeMap<Arc<String>, Regex>> = Mutex::new(BTreeMap::new());
+    let mut patterns = PATTERNS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(compiled) = patterns.get(&pattern) {
+        return Ok(compiled.is_match(&text));
+    }
+    let compiled = Regex::new(&pattern);
+    let compiled = compiled.map_err(|error| scope.error(format!("'{pattern}' not a valid regex:\n{error}")))?;
+    let is_match = compiled.is_match(&text);
+    patterns.insert(pattern, compiled);
+    Ok(is_match)
 }
 
 /// A type as a value: one that no text of an object equals.

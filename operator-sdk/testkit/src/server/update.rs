@@ -197,16 +197,17 @@ fn count_generation(resource: &Resource, new: &mut Value, live: &Object, part: P
         true => !(field == "metadata" || field == "apiVersion" || field == "status" && resource.has_status),
         false => !matches!(field, "metadata" | "apiVersion" | "kind" | "status"),
     };
-    let counted = |object: &Value| -> Vec<(String, Value)> {
-        let fields = object.as_object().into_iter().flatten().filter(|(field, _)| is_counted(field));
-        fields.map(|(field, value)| (field.clone(), value.clone())).collect()
-    };
+    fn fields(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
+        object.as_object().into_iter().flatten()
+    }
+    let counted = |(field, _): &(&String, &Value)| is_counted(field);
+    let is_changed = !fields(new).filter(counted).eq(fields(live).filter(counted));
     let is_counted_anyway = match (resource.group.as_str(), resource.plural.as_str()) {
         ("apps", "deployments") => new["metadata"]["annotations"] != live["metadata"]["annotations"],
         ("discovery.k8s.io", "endpointslices") => new["metadata"]["labels"] != live["metadata"]["labels"],
         _ => false,
     };
-    if is_counted_anyway || counted(new) != counted(live) {
+    if is_counted_anyway || is_changed {
         let generation = live["metadata"]["generation"].as_i64().unwrap_or_default();
         new["metadata"]["generation"] = (generation + 1).into();
     }

@@ -9,8 +9,13 @@ use crate::{
     store::Key,
 };
 
-/// Where a fault leaves a mark of its own on an object; comparisons look past it.
+/// Where a fault leaves a mark of its own on an object; comparisons look past it, and past all that begins so.
 pub(crate) const MARK: &str = "operator-testkit/marked";
+
+/// The same for an object alone: annotations may be handed on to others.
+pub(crate) fn own_mark(uid: &str) -> String {
+    format!("{MARK}-{uid}")
+}
 
 /// Changes an object by a merge patch; false if it is not there.
 pub(crate) fn edit(world: &World, path: &str, merge: &str) -> bool {
@@ -20,8 +25,10 @@ pub(crate) fn edit(world: &World, path: &str, merge: &str) -> bool {
 
 /// Writes an object without changing what it says; false if it is not there.
 pub(crate) fn touch(world: &World, path: &str) -> bool {
+    let held = world.ask(&Request::new(Method::GET, path)).to_value();
+    let Some(uid) = held["metadata"]["uid"].as_str() else { return false };
     let revision = world.network().with(|server, _| server.store().revision());
-    edit(world, path, &json!({"metadata": {"annotations": {MARK: revision.to_string()}}}).to_string())
+    edit(world, path, &json!({"metadata": {"annotations": {own_mark(uid): revision.to_string()}}}).to_string())
 }
 
 /// Deletes an object; false if it is not there.

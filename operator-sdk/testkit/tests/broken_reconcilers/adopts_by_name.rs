@@ -1,7 +1,7 @@
 //! Takes what has the right name for its own: the key of a Database that is gone becomes that of the next one.
 //!
-//! So did StatefulSets and operators on top of them, to which a volume of a former cluster came back (kubernetes#74374,
-//! instaclustr/cassandra-operator#402).
+//! So did operators whose new cluster came up on the claims of a former one (pravega/zookeeper-operator#71), or that found
+//! what is theirs by name and not by uid (instaclustr/cassandra-operator#402).
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,6 +1,6 @@
 //! Cleans up when it is told that a Database is gone, and only then: whoever is not there to hear of it never does.
 //!
-//! So did instaclustr/cassandra-operator with claims (#398), and rabbitmq/cluster-operator (#758): "unobserved state".
+//! So did instaclustr/cassandra-operator with claims (#398): "unobserved state".
 
 use std::sync::Arc;
 

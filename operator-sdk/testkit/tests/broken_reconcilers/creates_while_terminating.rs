@@ -1,6 +1,7 @@
 //! Sees to what is missing before it looks whether its Database is being deleted: it makes again what it has just deleted.
 //!
-//! So did Kubernetes' garbage collector with adoption, before controllers looked at `deletionTimestamp` (kubernetes#42938).
+//! So did Kubernetes' own controllers, which adopted again what had just been orphaned, before they looked at
+//! `deletionTimestamp` afresh (kubernetes#42938).
 
 use std::sync::Arc;
 

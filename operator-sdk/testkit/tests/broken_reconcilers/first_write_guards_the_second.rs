@@ -1,6 +1,6 @@
 //! Creates a key and a member in one go, and takes the key's being there for a sign that all is done.
 //!
-//! So did Orange-OpenSource/casskop (#370) and rabbitmq/cluster-operator (#782): "intermediate state".
+//! So did rabbitmq/cluster-operator when it made volumes larger (#782): "intermediate state".
 
 use std::sync::Arc;
 

@@ -5,72 +5,48 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{
-    Api,
-    api::{ListParams, Patch, PatchParams, PostParams},
-};
-use operator_testkit::simulation::{Environment, Simulation};
+use kube::api::{ListParams, PostParams};
+use operator_testkit::simulation::Simulation;
 use serde_json::json;
 
 use crate::{
-    controller::{Cache, Controller, Outcome},
-    judge::{Twin, assert_caught, assert_passes, collected_world},
+    controller::Outcome,
+    judge::{Twin, assert_caught, assert_passes},
+    members::{self, Members},
     model::{Database, database, is_of},
 };
 
-struct Members {
-    twin: Twin,
-    databases: Cache<Database>,
-    /// Only to hear of members that come and go.
-    _held: Cache<ConfigMap>,
-    api: Api<Database>,
-    members: Api<ConfigMap>,
+async fn reconcile(this: Arc<Members>, twin: Twin, name: String) -> Outcome {
+    let Some(database) = this.databases.get(&name) else { return Ok(None) };
+    let noted = database.status.as_ref().and_then(|status| status.member.clone());
+    if noted.is_some() && twin == Twin::Broken {
+        return Ok(None);
+    }
+    let made_before = match twin {
+        Twin::Broken => None,
+        Twin::Correct => made_before(&this, &database).await?,
+    };
+    let member = match made_before {
+        Some(member) => member,
+        None => {
+            let member = ConfigMap { metadata: database.child_of_any_name(), ..ConfigMap::default() };
+            this.members.create(&PostParams::default(), &member).await?
+        }
+    };
+    if member.metadata.name != noted {
+        this.note(&name, json!({"member": member.metadata.name})).await?;
+    }
+    Ok(None)
 }
 
-impl Members {
-    async fn reconcile(self: Arc<Self>, name: String) -> Outcome {
-        let Some(database) = self.databases.get(&name) else { return Ok(None) };
-        let noted = database.status.as_ref().and_then(|status| status.member.clone());
-        if noted.is_some() && self.twin == Twin::Broken {
-            return Ok(None);
-        }
-        let member = match self.made_before(&database).await? {
-            Some(member) => member,
-            None => {
-                let metadata = database.child_of_any_name();
-                let member = ConfigMap { metadata, ..ConfigMap::default() };
-                self.members.create(&PostParams::default(), &member).await?
-            }
-        };
-        if member.metadata.name == noted {
-            return Ok(None);
-        }
-        let status = json!({"status": {"member": member.metadata.name}});
-        self.api.patch_status(&name, &PatchParams::default(), &Patch::Merge(status)).await?;
-        Ok(None)
-    }
-
-    /// A member that this controller made and did not come to note.
-    async fn made_before(&self, database: &Database) -> kube::Result<Option<ConfigMap>> {
-        if self.twin == Twin::Broken {
-            return Ok(None);
-        }
-        let members = self.members.list(&ListParams::default()).await?;
-        Ok(members.items.into_iter().find(|member| is_of(&member.metadata, database)))
-    }
-}
-
-async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
-    let mut controller = Controller::new(&environment);
-    let api = Api::default_namespaced(controller.client.clone());
-    let members = Api::default_namespaced(controller.client.clone());
-    let this =
-        Arc::new(Members { twin, databases: controller.namespaced(), _held: controller.namespaced(), api, members });
-    controller.reconcile(move |name| Arc::clone(&this).reconcile(name)).await
+/// A member that this controller made and did not come to note.
+async fn made_before(this: &Members, database: &Database) -> kube::Result<Option<ConfigMap>> {
+    let members = this.members.list(&ListParams::default()).await?;
+    Ok(members.items.into_iter().find(|member| is_of(&member.metadata, database)))
 }
 
 fn simulation(twin: Twin) -> Simulation {
-    collected_world(move |environment| run(environment, twin)).with(database(json!({"members": 1})))
+    members::world(twin, reconcile).with(database(json!({"members": 1})))
 }
 
 #[test]

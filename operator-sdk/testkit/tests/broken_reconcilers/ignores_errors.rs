@@ -1,68 +1,45 @@
 //! Logs that a write failed, and notes that all is done.
 //!
-//! So did casskop (#342) and many that Acto found: the status says `Running`, and nothing is.
+//! So do many that look only at their own status: it says `Running`, and nothing is.
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{
-    Api,
-    api::{Patch, PatchParams, PostParams},
-};
-use operator_testkit::simulation::{Environment, Simulation};
+use kube::api::PostParams;
+use operator_testkit::simulation::Simulation;
 use serde_json::json;
 
 use crate::{
-    controller::{Cache, Controller, Outcome},
-    judge::{Twin, assert_caught, assert_passes, collected_world},
-    model::{Database, database},
+    controller::Outcome,
+    judge::{Twin, assert_caught, assert_passes},
+    members::{self, Members},
+    model::database,
 };
 
-struct Members {
-    twin: Twin,
-    databases: Cache<Database>,
-    held: Cache<ConfigMap>,
-    api: Api<Database>,
-    members: Api<ConfigMap>,
-}
-
-impl Members {
-    async fn reconcile(self: Arc<Self>, name: String) -> Outcome {
-        let Some(database) = self.databases.get(&name) else { return Ok(None) };
-        let is_done = database.status.as_ref().is_some_and(|status| status.phase.is_some());
-        if is_done && self.twin == Twin::Broken {
-            return Ok(None);
-        }
-        for name in database.member_names() {
-            if self.held.get(&name).is_some() {
-                continue;
-            }
-            let created = self.members.create(&PostParams::default(), &database.member(&name)).await;
-            match (created, self.twin) {
-                (Err(error), Twin::Correct) => return Err(error),
-                (Err(error), Twin::Broken) => tracing::warn!(%error, "failed to create {name}"),
-                (Ok(_), _) => {}
-            }
-        }
-        if !is_done {
-            let status = json!({"status": {"phase": "Running"}});
-            self.api.patch_status(&name, &PatchParams::default(), &Patch::Merge(status)).await?;
-        }
-        Ok(None)
+async fn reconcile(this: Arc<Members>, twin: Twin, name: String) -> Outcome {
+    let Some(database) = this.databases.get(&name) else { return Ok(None) };
+    let is_done = database.status.as_ref().is_some_and(|status| status.phase.is_some());
+    if is_done && twin == Twin::Broken {
+        return Ok(None);
     }
-}
-
-async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
-    let mut controller = Controller::new(&environment);
-    let api = Api::default_namespaced(controller.client.clone());
-    let members = Api::default_namespaced(controller.client.clone());
-    let (databases, held) = (controller.namespaced(), controller.namespaced());
-    let this = Arc::new(Members { twin, databases, held, api, members });
-    controller.reconcile(move |name| Arc::clone(&this).reconcile(name)).await
+    for name in database.member_names() {
+        if this.held.get(&name).is_some() {
+            continue;
+        }
+        let created = this.members.create(&PostParams::default(), &database.member(&name)).await;
+        match (created, twin) {
+            (Err(error), Twin::Correct) => return Err(error),
+            (Err(error), Twin::Broken) => tracing::warn!(%error, "failed to create {name}"),
+            (Ok(_), _) => {}
+        }
+    }
+    if !is_done {
+        this.note(&name, json!({"phase": "Running"})).await?;
+    }
+    Ok(None)
 }
 
 fn simulation(twin: Twin) -> Simulation {
-    collected_world(move |environment| run(environment, twin)).with(database(json!({"members": 2})))
+    members::world(twin, reconcile).with(database(json!({"members": 2})))
 }
 
 #[test]

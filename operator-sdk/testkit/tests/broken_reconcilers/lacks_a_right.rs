@@ -9,51 +9,36 @@ use kube::{Api, api::PostParams};
 use operator_testkit::{
     actor::GarbageCollector,
     request::User,
-    simulation::{Environment, Manifest, Simulation},
+    simulation::{Manifest, Simulation},
 };
 use serde_json::json;
 
 use crate::{
-    controller::{Cache, Controller, Outcome},
+    controller::Outcome,
     judge::{Twin, assert_caught, assert_passes, empty_world},
+    members::{self, Members},
     model::{Database, database, is_of},
 };
 
-struct Members {
-    databases: Cache<Database>,
-    held: Cache<ConfigMap>,
-    members: Api<ConfigMap>,
-}
-
-impl Members {
-    async fn reconcile(self: Arc<Self>, name: String) -> Outcome {
-        let Some(database) = self.databases.get(&name) else { return Ok(None) };
-        for name in database.member_names() {
-            if self.held.get(&name).is_none() {
-                self.create(&database, &name).await?;
-            }
-        }
-        Ok(None)
-    }
-
-    async fn create(&self, database: &Database, name: &str) -> kube::Result<()> {
-        match self.members.create(&PostParams::default(), &database.member(name)).await {
-            Err(kube::Error::Api(status)) if status.is_already_exists() => {
-                // An answer was lost, and it is ours; or it is another's.
-                let held = self.members.get(name).await?;
-                if is_of(&held.metadata, database) { Ok(()) } else { Err(kube::Error::Api(status)) }
-            }
-            created => created.map(drop),
+async fn reconcile(this: Arc<Members>, name: String) -> Outcome {
+    let Some(database) = this.databases.get(&name) else { return Ok(None) };
+    for name in database.member_names() {
+        if this.held.get(&name).is_none() {
+            create(&this.members, &database, &name).await?;
         }
     }
+    Ok(None)
 }
 
-async fn run(environment: Environment) -> Result<(), String> {
-    let mut controller = Controller::new(&environment);
-    let members = Api::default_namespaced(controller.client.clone());
-    let (databases, held) = (controller.namespaced(), controller.namespaced());
-    let this = Arc::new(Members { databases, held, members });
-    controller.reconcile(move |name| Arc::clone(&this).reconcile(name)).await
+async fn create(members: &Api<ConfigMap>, database: &Database, name: &str) -> kube::Result<()> {
+    match members.create(&PostParams::default(), &database.member(name)).await {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {
+            // An answer was lost, and it is ours; or it is another's.
+            let held = members.get(name).await?;
+            if is_of(&held.metadata, database) { Ok(()) } else { Err(kube::Error::Api(status)) }
+        }
+        created => created.map(drop),
+    }
 }
 
 /// What is installed for it.
@@ -76,7 +61,9 @@ fn rights(twin: Twin) -> Manifest {
 fn simulation(twin: Twin) -> Simulation {
     empty_world()
         .installed(rights(twin))
-        .process("controller", User::service_account("default", "controller"), run)
+        .process("controller", User::service_account("default", "controller"), |environment| {
+            members::run(environment, reconcile)
+        })
         .actor(GarbageCollector::default())
         .with(database(json!({"members": 1})))
 }

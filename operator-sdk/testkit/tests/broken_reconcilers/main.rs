@@ -1,7 +1,8 @@
 //! Controllers that are wrong in one thing, each as an operator in production was, and their twins that are right.
 //!
 //! The default exploration has to catch each one and to name the cause, and has to find nothing in its twin. The bugs are
-//! those that Sieve and Acto found, and that Kubernetes' own controllers had; the code is not theirs.
+//! of the kinds that Sieve found ("stale", "unobserved" and "intermediate state"), and that Kubernetes' own controllers had;
+//! the code is not theirs.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "controllers of a test, some of which are to panic")]
 #![allow(clippy::disallowed_methods, reason = "these are controllers of plain kube")]
@@ -17,6 +18,7 @@ mod ignores_errors;
 mod judge;
 mod lacks_a_right;
 mod leaks_outside_the_namespace;
+mod members;
 mod model;
 mod overwrites_a_user;
 mod panics_without_a_status;

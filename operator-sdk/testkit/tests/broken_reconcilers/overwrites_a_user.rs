@@ -4,57 +4,40 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, api::PostParams};
-use operator_testkit::simulation::{Environment, Simulation, apply};
+use kube::api::PostParams;
+use operator_testkit::simulation::{Simulation, apply};
 use serde_json::json;
 
 use crate::{
-    controller::{Cache, Controller, Outcome},
-    judge::{Twin, assert_caught, assert_passes, collected_world},
-    model::{Database, database},
+    controller::Outcome,
+    judge::{Twin, assert_caught, assert_passes},
+    members::{self, Members},
+    model::database,
 };
 
-struct Members {
-    twin: Twin,
-    databases: Cache<Database>,
-    held: Cache<ConfigMap>,
-    members: Api<ConfigMap>,
-}
-
-impl Members {
-    async fn reconcile(self: Arc<Self>, name: String) -> Outcome {
-        let Some(database) = self.databases.get(&name) else { return Ok(None) };
-        for name in database.member_names() {
-            let wanted = database.member(&name);
-            match self.held.get(&name) {
-                None => {
-                    self.members.create(&PostParams::default(), &wanted).await?;
+async fn reconcile(this: Arc<Members>, twin: Twin, name: String) -> Outcome {
+    let Some(database) = this.databases.get(&name) else { return Ok(None) };
+    for name in database.member_names() {
+        let wanted = database.member(&name);
+        match this.held.get(&name) {
+            None => {
+                this.members.create(&PostParams::default(), &wanted).await?;
+            }
+            Some(held) if held.data == wanted.data => {}
+            Some(mut changed) => {
+                changed.data = wanted.data;
+                if twin == Twin::Broken {
+                    changed.metadata.resource_version = None;
                 }
-                Some(held) if held.data == wanted.data => {}
-                Some(mut changed) => {
-                    changed.data = wanted.data;
-                    if self.twin == Twin::Broken {
-                        changed.metadata.resource_version = None;
-                    }
-                    self.members.replace(&name, &PostParams::default(), &changed).await?;
-                }
+                this.members.replace(&name, &PostParams::default(), &changed).await?;
             }
         }
-        Ok(None)
     }
-}
-
-async fn run(environment: Environment, twin: Twin) -> Result<(), String> {
-    let mut controller = Controller::new(&environment);
-    let members = Api::default_namespaced(controller.client.clone());
-    let (databases, held) = (controller.namespaced(), controller.namespaced());
-    let this = Arc::new(Members { twin, databases, held, members });
-    controller.reconcile(move |name| Arc::clone(&this).reconcile(name)).await
+    Ok(None)
 }
 
 fn simulation(twin: Twin) -> Simulation {
-    collected_world(move |environment| run(environment, twin))
+    members::world(twin, reconcile)
         .with(database(json!({"members": 1, "image": "one"})))
         .then(apply(database(json!({"members": 1, "image": "two"}))))
 }

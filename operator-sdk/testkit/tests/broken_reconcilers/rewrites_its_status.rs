@@ -1,6 +1,7 @@
 //! Writes its condition at every look, with the present time as that of the last transition.
 //!
-//! So did many: each write is an event, each event a write. Acto and kubernetes-sigs/controller-runtime#1464 tell of such.
+//! So did many, such as knative/serving (#1181) and rabbitmq/messaging-topology-operator (#251): each write is an event, each
+//! event a write.
 
 use std::sync::Arc;
 

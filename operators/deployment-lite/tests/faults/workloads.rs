@@ -100,6 +100,8 @@ pub(crate) fn deployment<M: Mode>(name: &str) -> Value {
         "metadata": {"name": name},
         "spec": {
             "replicas": 3,
+            // Or else a fault that deletes an old ReplicaSet has the last word: nobody makes history anew.
+            "revisionHistoryLimit": 0,
             "selector": {"matchLabels": {"app": name}},
             "template": {
                 "metadata": {"labels": {"app": name}},
