@@ -1,21 +1,31 @@
-//! The operator's own promises as a judge of a simulation.
+//! The operator's own promises as a judge of a simulation, which knows who wrote what: people break no promise, and what
+//! they make themselves cannot be known at once.
 
 use deployment_lite::{
     api::Api,
     invariants::{Happening, Invariants, Violation},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use operator_testkit::{
     oracle::Judge,
     record::State,
     store::{Change, Commit},
 };
 
-pub(crate) struct Promises<A>(Invariants<A>);
+/// So long after people made what only the operator makes, a write may not know of it.
+const UNKNOWN_FOR: SignedDuration = SignedDuration::from_secs(10);
+/// The promises about how many there are.
+const COUNTS: [&str; 2] = ["INV-1", "INV-4"];
+
+pub(crate) struct Promises<A> {
+    invariants: Invariants<A>,
+    /// When people last made a pod or a ReplicaSet.
+    foreign: Option<Timestamp>,
+}
 
 impl<A> Default for Promises<A> {
     fn default() -> Self {
-        Self(Invariants::default())
+        Self { invariants: Invariants::default(), foreign: None }
     }
 }
 
@@ -26,16 +36,22 @@ impl<A: Api> Judge for Promises<A> {
             Change::Updated => Happening::Changed,
             Change::Deleted => Happening::Gone,
         };
-        match self.0.see(commit.time, happening, commit.after.value()) {
-            // What people do themselves breaks no promise.
-            Ok(_) if commit.request == 0 => Vec::new(),
-            Ok(found) => found.into_iter().map(told).collect(),
-            Err(error) => vec![format!("{} {}: {error}", commit.collection.plural, commit.key)],
+        let found = match self.invariants.see(commit.time, happening, commit.after.value()) {
+            Ok(found) => found,
+            Err(error) => return vec![format!("{} {}: {error}", commit.collection.plural, commit.key)],
+        };
+        if commit.request == 0 {
+            let is_owned = commit.after["metadata"]["ownerReferences"].is_array();
+            self.foreign = (is_owned && happening == Happening::Made).then_some(commit.time).or(self.foreign);
+            return Vec::new();
         }
+        let is_unknown = self.foreign.is_some_and(|foreign| commit.time.duration_since(foreign) <= UNKNOWN_FOR);
+        let counts = |violation: &Violation| !(is_unknown && COUNTS.contains(&violation.invariant));
+        found.into_iter().filter(counts).map(told).collect()
     }
 
     fn settled(&mut self, now: Timestamp, _: &State) -> Vec<String> {
-        self.0.unsettled(now).into_iter().map(told).collect()
+        self.invariants.unsettled(now).into_iter().map(told).collect()
     }
 }
 
