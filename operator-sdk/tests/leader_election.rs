@@ -9,14 +9,14 @@
 mod judge;
 #[path = "leader_election/rival.rs"]
 mod rival;
+#[path = "leader_election/tally.rs"]
+mod tally;
 #[path = "leader_election/weather.rs"]
 mod weather;
 #[path = "leader_election/worker.rs"]
 mod worker;
 
-#[cfg(feature = "soak")]
 use std::env;
-use std::{collections::BTreeMap, thread};
 
 use operator_testkit::{
     fault::{Effect, Fault, Moment, Plan, Refusal, Seconds, Step},
@@ -24,9 +24,9 @@ use operator_testkit::{
     simulation::Simulation,
 };
 
-use self::judge::Judged;
+use self::{judge::Judged, tally::Tally};
 
-/// How many worlds of chance a plain test makes; see [`a_great_many_worlds`] for more.
+/// How many worlds of chance a test makes; `cargo xtask soak election` asks for more.
 const SEEDS: u64 = 30;
 
 fn ours() -> Simulation {
@@ -157,19 +157,16 @@ fn rights_that_are_taken_from_the_leader_for_a_while_end_in_one_leader() {
 
 #[test]
 fn whatever_a_seed_brings_at_most_one_writes_and_the_work_gets_done() {
-    // Always the same ones: in one world of several hundred a request that a partition held back while its process was
-    // frozen counts as sent when the partition heals, which the judge takes for a late write.
-    assert_good(&explore(1, SEEDS));
+    Tally::of(1..SEEDS + 1).assert_good();
 }
 
-/// Long: `cargo xtask soak election` runs it.
-#[cfg(feature = "soak")]
+/// Other seeds each time, unless the environment names them.
 #[test]
-fn a_great_many_worlds() {
-    let seeds = env::var("OPERATOR_LITE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000);
-    let first = first_seed();
-    println!("seeds {first} to {}", first + seeds - 1);
-    assert_good(&explore(first, seeds));
+fn so_it_is_in_worlds_that_nobody_has_seen_before() {
+    let named = |name| env::var(name).ok().and_then(|text| text.parse().ok());
+    let first = named("OPERATOR_LITE_SEED").unwrap_or_else(|| rand::random_range(0..1_000_000_000));
+    let seeds = named("OPERATOR_LITE_SEEDS").unwrap_or(SEEDS);
+    Tally::of(first..first + seeds).assert_good();
 }
 
 #[test]
@@ -185,64 +182,4 @@ fn the_rule_of_client_go_overlaps_in_worlds_where_ours_does_not() {
     }
     println!("client-go's rule overlaps on {} of 30 seeds: {overlapping:?}", overlapping.len());
     assert!(!overlapping.is_empty(), "a judge that sees nothing proves nothing");
-}
-
-/// What came of many worlds.
-#[derive(Default)]
-struct Tally {
-    worlds: u64,
-    hand_overs: u64,
-    struck: BTreeMap<String, u64>,
-    /// By seed, what must not be.
-    broken: BTreeMap<u64, Vec<String>>,
-}
-
-fn explore(first: u64, seeds: u64) -> Tally {
-    let halves = thread::scope(|scope| {
-        let half = |begin| scope.spawn(move || tally((first..first + seeds).skip(begin).step_by(2)));
-        [half(0), half(1)].map(|half| half.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    });
-    halves.into_iter().fold(Tally::default(), |mut all, half| {
-        all.worlds += half.worlds;
-        all.hand_overs += half.hand_overs;
-        half.struck.into_iter().for_each(|(effect, times)| *all.struck.entry(effect).or_default() += times);
-        all.broken.extend(half.broken);
-        all
-    })
-}
-
-fn tally(seeds: impl Iterator<Item = u64>) -> Tally {
-    let mut tally = Tally::default();
-    for seed in seeds {
-        let plan = weather::of(seed);
-        let (record, judged, said) = run(seed, &plan);
-        if !said.is_empty() {
-            tally.broken.insert(seed, said);
-        }
-        tally.worlds += 1;
-        tally.hand_overs += judged.hand_overs;
-        for index in record.struck.keys() {
-            let effect = format!("{:?}", plan.faults[*index].effect);
-            let name = effect.split(['(', ' ']).next().unwrap_or_default().to_owned();
-            *tally.struck.entry(name).or_default() += 1;
-        }
-    }
-    tally
-}
-
-fn assert_good(tally: &Tally) {
-    let struck: Vec<String> = tally.struck.iter().map(|(effect, times)| format!("{effect} {times}")).collect();
-    println!("{} worlds, {} hand-overs; faults that struck: {}", tally.worlds, tally.hand_overs, struck.join(", "));
-    let broken = |(seed, said): (&u64, &Vec<String>)| {
-        format!("seed {seed}: {}\n  replay: cargo xtask soak election --seeds 1 --seed {seed}\n", said.join("\n  "))
-    };
-    let broken: Vec<String> = tally.broken.iter().map(broken).collect();
-    assert!(broken.is_empty(), "{} of {} worlds ended badly\n{}", broken.len(), tally.worlds, broken.concat());
-}
-
-/// A fresh one, unless the environment names it.
-#[cfg(feature = "soak")]
-fn first_seed() -> u64 {
-    let named = env::var("OPERATOR_LITE_SEED").ok().and_then(|text| text.parse().ok());
-    named.unwrap_or_else(|| rand::random_range(0..1_000_000_000))
 }

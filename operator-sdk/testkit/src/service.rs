@@ -100,7 +100,7 @@ impl Network {
         result
     }
 
-    fn next_request(&self) -> u64 {
+    pub(crate) fn next_request(&self) -> u64 {
         let mut shared = self.lock();
         shared.next_request += 1;
         shared.next_request - 1

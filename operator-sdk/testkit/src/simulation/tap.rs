@@ -36,6 +36,8 @@ pub(super) struct Tap {
     world: World,
     process: Arc<Process>,
     life: Arc<Life>,
+    /// The request, without its body.
+    head: Request,
     /// When the process gave the request away, however long a partition holds it back.
     sent: Timestamp,
     /// What strikes when the answer comes.
@@ -58,9 +60,9 @@ impl Interceptor for Tap {
 
 impl Tap {
     /// For a request that is given away now.
-    pub(super) fn new(world: World, process: Arc<Process>, life: Arc<Life>) -> Self {
+    pub(super) fn new(world: World, process: Arc<Process>, life: Arc<Life>, head: Request) -> Self {
         let sent = world.now();
-        Self { world, process, life, sent, later: Mutex::default() }
+        Self { world, process, life, head, sent, later: Mutex::default() }
     }
 
     async fn before(&self, request: &mut Request) -> Passage {
@@ -181,6 +183,13 @@ impl Tap {
             faults: Vec::new(),
         });
         strikes
+    }
+
+    /// Counts and notes a request that never got through, which no fault strikes at any more.
+    pub(super) fn note_in_vain(&self) {
+        let request = Request { id: self.world.network().next_request(), ..self.head.clone() };
+        self.note(&request);
+        self.world.recorder().fault(request.id, "given up while nothing got through".to_owned());
     }
 
     fn note_event(&self, request: &Request, event: &WatchEvent) -> Vec<Strike> {

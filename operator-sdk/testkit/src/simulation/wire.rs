@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use futures::future::{BoxFuture, pending};
 use kube::client::Body;
 use tokio::sync::oneshot;
@@ -48,19 +49,20 @@ impl Wire {
     /// # Errors
     /// If the connection breaks before there is an answer.
     pub async fn send(&self, request: Request) -> Result<Called, Broken> {
-        let connection = self.tapped();
-        self.carry(async move { connection.send(request).await }).await
+        let (tap, connection) = self.tapped(Request { body: Bytes::new(), ..request.clone() });
+        self.carry(tap, async move { connection.send(request).await }).await
     }
 
-    /// For a request that is given away now.
-    fn tapped(&self) -> Connection {
-        let tap = Tap::new(self.world.clone(), Arc::clone(&self.process), Arc::clone(&self.life));
-        self.connection.clone().with_interceptor(Arc::new(tap))
+    /// A way for one request, of which this is the head, and which is given away now.
+    fn tapped(&self, head: Request) -> (Arc<Tap>, Connection) {
+        let tap = Arc::new(Tap::new(self.world.clone(), Arc::clone(&self.process), Arc::clone(&self.life), head));
+        (Arc::clone(&tap), self.connection.clone().with_interceptor(tap))
     }
 
     /// Lets `asking` run by itself, and waits for what comes of it: for ever, if this process is not there to hear of it.
     fn carry<T: Send + 'static, F: Future<Output = Result<T, Broken>> + Send + 'static>(
         &self,
+        tap: Arc<Tap>,
         asking: F,
     ) -> impl Future<Output = Result<T, Broken>> + Send + use<T, F> {
         let (sender, answer) = oneshot::channel();
@@ -70,7 +72,7 @@ impl Wire {
                 process.network.opened().await;
                 // Given up while nothing got through: a closed connection sends nothing any more.
                 if sender.is_closed() {
-                    return;
+                    return tap.note_in_vain();
                 }
                 let answered = asking.await;
                 process.network.opened().await;
@@ -96,7 +98,10 @@ impl Service<http::Request<Body>> for Wire {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let mut connection = self.tapped();
-        Box::pin(self.carry(async move { Service::call(&mut connection, request).await }))
+        let uri = request.uri();
+        let mut head = Request::new(request.method().clone(), Request::parse_path(uri.path()));
+        head.query = Request::parse_query(uri.query().unwrap_or_default());
+        let (tap, mut connection) = self.tapped(head);
+        Box::pin(self.carry(tap, async move { Service::call(&mut connection, request).await }))
     }
 }

@@ -71,6 +71,32 @@ fn who_travels_in_time_begins_anew_with_what_was_and_sees_what_is_half_a_minute_
 }
 
 #[test]
+fn what_a_process_asks_for_in_vain_while_nothing_gets_through_is_noted_as_sent_and_changes_nothing() {
+    let writer = |environment: Environment| async move {
+        let secrets = Api::<Secret>::namespaced(environment.client(), "default");
+        for number in 0..4 {
+            let mut secret = Secret::default();
+            secret.metadata.name = Some(format!("s{number}"));
+            let _ = tokio::time::timeout(Duration::from_secs(5), secrets.create(&PostParams::default(), &secret)).await;
+            sleep(Duration::from_secs(5)).await;
+        }
+        std::future::pending().await
+    };
+    let cut = Plan::of([Fault::new(Moment::time("writer", 0), Effect::Partition(Seconds { seconds: 12 }))]);
+    let world = Simulation::new().process("writer", User::administrator(), writer).with(maps(&["a"]));
+    let record = world.run_with(1, &cut);
+    let told = |request: &crate::record::Requested| {
+        let sent = request.sent.duration_since(crate::service::START).as_secs();
+        (sent, request.counted.write, request.answer.as_ref().map(|answer| answer.code))
+    };
+    let told: Vec<_> = record.requests.iter().map(told).collect();
+    let in_vain = [(0, Some(1), None)];
+    let heard = [(10, Some(2), Some(201)), (17, Some(3), Some(201)), (22, Some(4), Some(201))];
+    assert_eq!(told, [&in_vain[..], &heard[..]].concat());
+    assert_eq!(secrets(&record), ["s1", "s2", "s3"]);
+}
+
+#[test]
 fn who_reads_over_and_over_while_there_is_nothing_to_do_is_not_quiet() {
     let reads_every = |milliseconds| {
         let reader = move |environment: Environment| async move {
