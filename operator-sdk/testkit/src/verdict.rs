@@ -158,7 +158,7 @@ impl fmt::Display for Finding {
 fn history(record: &Record) -> Vec<(Timestamp, String)> {
     let requests = record.requests.iter().map(|request| (request.sent, request.to_string(), read_well(request)));
     let log = record.log.iter().map(|line| (line.time, line.to_string(), None));
-    let mut lines: Vec<(Timestamp, String, Option<(&str, &str)>)> = requests.chain(log).collect();
+    let mut lines: Vec<_> = requests.chain(log).collect();
     lines.sort_by_key(|(time, ..)| *time);
     let mut told = BTreeSet::new();
     lines.retain(|(.., read)| match read {
