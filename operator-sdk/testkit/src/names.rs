@@ -3,6 +3,15 @@
 const LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const KEY: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 
+/// How many characters of `generateName` a name that is made of it has.
+const GENERATED_BASE: usize = 58;
+
+/// What a generated name begins with.
+pub fn generated_base(generate_name: &str) -> &str {
+    let end = generate_name.char_indices().nth(GENERATED_BASE).map_or(generate_name.len(), |(end, _)| end);
+    &generate_name[..end]
+}
+
 /// What is wrong with a DNS subdomain.
 pub fn subdomain_problems(name: &str) -> Vec<String> {
     subdomain_problems_in(name, "characters")

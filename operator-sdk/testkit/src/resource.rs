@@ -78,6 +78,11 @@ pub trait Rules: Send + Sync {
     /// Sets what is not given, on write and on read from the store.
     fn default(&self, object: &mut Value);
 
+    /// The same for what an apply has made: of a custom kind, a `null` that is no value stays, to be refused.
+    fn default_applied(&self, object: &mut Value) {
+        self.default(object);
+    }
+
     /// Changes what is about to be written, before it is validated: takes away what may not be set, keeps what may not
     /// change. `old` is `None` at a creation.
     fn prepare(&self, _new: &mut Value, _old: Option<&Value>, _part: Part) {}

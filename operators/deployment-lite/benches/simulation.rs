@@ -5,6 +5,7 @@
 #[path = "../tests/faults/promises.rs"]
 mod promises;
 #[path = "../tests/faults/workloads.rs"]
+#[allow(dead_code, reason = "each program uses a part")]
 mod workloads;
 
 use std::time::{Duration, Instant};

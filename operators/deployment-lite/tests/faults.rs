@@ -10,6 +10,7 @@
 #[path = "faults/promises.rs"]
 mod promises;
 #[path = "faults/workloads.rs"]
+#[allow(dead_code, reason = "each program uses a part")]
 mod workloads;
 
 use deployment_lite::api::{BuiltIn, Lite};

@@ -12,7 +12,7 @@ use crate::{
         Schema, Shape,
         cel::{check_rules, check_unchanged, has_rules},
         check::check,
-        prune::{apply_defaults, check_embedded, check_lists},
+        prune::{apply_defaults, apply_defaults_only, check_embedded, check_lists},
     },
 };
 
@@ -68,6 +68,10 @@ impl Custom {
 impl Rules for Custom {
     fn default(&self, object: &mut Value) {
         apply_defaults(&self.schema, object);
+    }
+
+    fn default_applied(&self, object: &mut Value) {
+        apply_defaults_only(&self.schema, object);
     }
 
     fn prepare(&self, new: &mut Value, old: Option<&Value>, _part: Part) {

@@ -2,6 +2,8 @@
 //!
 //! Addresses are made of the service's uid, so that they differ without a register of them; ports of nodes likewise.
 
+mod families;
+
 use std::net::IpAddr;
 
 use serde_json::{Map as JsonMap, Value, json};
@@ -31,14 +33,18 @@ impl Rules for Service {
         if old.is_none() {
             new["status"] = json!({"loadBalancer": {}});
         }
-        let uid = new["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-        let digest = Sha256::digest(uid.as_bytes());
+        // An address that was given back is not the one that is given next.
+        let life = old.filter(|old| old["spec"]["clusterIP"].is_null()).map(|old| &old["metadata"]["resourceVersion"]);
+        let digest = Sha256::digest(format!("{} {}", new["metadata"]["uid"], life.unwrap_or(&Value::Null)));
         let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut) else { return };
         let old = old.map_or(&Value::Null, |old| &old["spec"]);
         drop_what_the_type_has_not(spec, old);
         if spec.get("type") == Some(&json!("ExternalName")) {
-            for key in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
-                spec.remove(key);
+            spec.remove("internalTrafficPolicy");
+            for key in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+                if spec.get(key) == old.get(key) {
+                    spec.remove(key);
+                }
             }
             return;
         }
@@ -49,6 +55,10 @@ impl Rules for Service {
     fn validate(&self, new: &Value, old: Option<&Value>, part: Part) -> Vec<Cause> {
         let mut findings = Findings::default();
         if part == Part::Main {
+            families::check(&new["spec"], &mut findings);
+            if !findings.0.is_empty() {
+                return findings.0;
+            }
             check(&new["spec"], &mut findings);
             if let Some(old) = old {
                 check_change(&new["spec"], &old["spec"], &mut findings);
@@ -110,24 +120,22 @@ fn drop_what_the_type_has_not(spec: &mut JsonMap<String, Value>, old: &Value) {
 fn give_address(spec: &mut JsonMap<String, Value>, old: &Value, address: &str) {
     let given =
         |value: Option<&Value>| value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
-    let first = |value: Option<&Value>| given(value.and_then(|list| list.get(0)));
     // Who writes only the one address means the list, too.
     if spec.get("clusterIPs") == old.get("clusterIPs") && given(spec.get("clusterIP")).is_some() {
         spec.remove("clusterIPs");
     }
-    let address = given(spec.get("clusterIP"))
-        .or_else(|| first(spec.get("clusterIPs")))
-        .or_else(|| given(old.get("clusterIP")))
-        .unwrap_or_else(|| address.to_owned());
+    let known = given(spec.get("clusterIP")).or_else(|| given(old.get("clusterIP")));
+    if let Some(known) = &known {
+        spec.insert("clusterIP".to_owned(), known.clone().into());
+    }
+    families::set(spec, old);
+    let is_list_alone = known.is_none() && items(spec.get("clusterIPs").unwrap_or(&Value::Null)).next().is_some();
+    if is_list_alone || known.is_none() && !families::has_address(spec) {
+        return;
+    }
+    let address = known.unwrap_or_else(|| address.to_owned());
     spec.insert("clusterIP".to_owned(), address.clone().into());
     or_set(spec, "clusterIPs", json!([address]));
-    let has_selector = spec.get("selector").is_some();
-    if address == "None" && !has_selector {
-        or_set(spec, "ipFamilies", json!(["IPv4", "IPv6"]));
-        or_set(spec, "ipFamilyPolicy", "RequireDualStack");
-    }
-    or_set(spec, "ipFamilies", json!(["IPv4"]));
-    or_set(spec, "ipFamilyPolicy", "SingleStack");
 }
 
 fn give_node_ports(spec: &mut JsonMap<String, Value>, old: &Value, first: u16) {

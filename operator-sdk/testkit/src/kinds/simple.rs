@@ -17,6 +17,7 @@ mod claim;
 mod data;
 mod event;
 mod role;
+mod webhook;
 
 pub(super) use data::encode_texts;
 
@@ -103,6 +104,7 @@ impl Rules for Simple {
             "PodDisruptionBudget" => check_budget(&new["spec"], &mut findings),
             "Role" | "ClusterRole" => role::check_role(self.kind, new, &mut findings),
             "RoleBinding" | "ClusterRoleBinding" => role::check_binding(self.kind, new, old, &mut findings),
+            "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => webhook::check(new, &mut findings),
             "StorageClass" => claim::check_storage_class(new, old, &mut findings),
             _ => {}
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::{record::State, simulation::MARK, store::Collection};
+use crate::{names::generated_base, record::State, simulation::MARK, store::Collection};
 
 /// What the server keeps about an object, which says nothing about the object.
 const BOOKKEEPING: [&str; 7] =
@@ -117,7 +117,7 @@ fn compare(place: &str, path: &str, found: Option<&Value>, wanted: Option<&Value
 /// A generated name without its end.
 pub(crate) fn stable_name(object: &Value, name: &str) -> String {
     match object["metadata"]["generateName"].as_str() {
-        Some(base) if name.starts_with(base) => format!("{base}*"),
+        Some(base) if name.starts_with(generated_base(base)) => format!("{base}*"),
         _ => name.to_owned(),
     }
 }

@@ -114,6 +114,16 @@ fn states_that_differ_in_names_uids_times_and_versions_alone_are_the_same() {
 }
 
 #[test]
+fn a_long_name_is_generated_from_its_beginning_alone() {
+    let run = |end: &str| {
+        let base = "w".repeat(70);
+        let metadata = json!({"name": format!("{}{end}", &base[..58]), "uid": end, "generateName": base});
+        Run::default().create("pods", json!({"metadata": metadata}))
+    };
+    assert_eq!(differences(run("abcde"), run("fghij")), [""; 0]);
+}
+
+#[test]
 fn one_object_more_one_less_and_another_value_are_told() {
     let map = |value: &str| json!({"metadata": {"name": "web", "uid": "m"}, "data": {"text": value}});
     let found = Run::default().create("pods", pod("web-a", "1")).create("maps", map("new"));

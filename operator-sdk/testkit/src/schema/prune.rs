@@ -59,6 +59,15 @@ fn prune_value(schema: &Schema, value: &mut Value, is_root: bool, path: &str, un
 
 /// Sets what is not given and has a default, and takes away `null` where it is no value.
 pub fn apply_defaults(schema: &Schema, value: &mut Value) {
+    set_defaults(schema, value, true);
+}
+
+/// Sets what is not given and has a default; a `null` that is no value stays where there is no default.
+pub fn apply_defaults_only(schema: &Schema, value: &mut Value) {
+    set_defaults(schema, value, false);
+}
+
+fn set_defaults(schema: &Schema, value: &mut Value, removes_nulls: bool) {
     match (&schema.shape, value) {
         (Shape::Map(map), Value::Object(object)) => {
             for (key, field) in &map.fields {
@@ -67,10 +76,10 @@ pub fn apply_defaults(schema: &Schema, value: &mut Value) {
                     object.insert(key.clone(), default.clone());
                 }
             }
-            remove_nulls(map, object);
+            replace_nulls(map, object, removes_nulls);
             for (key, value) in object {
                 if let Some(field) = map.fields.get(key).or(map.others.as_ref()) {
-                    apply_defaults(field, value);
+                    set_defaults(field, value, removes_nulls);
                 }
             }
         }
@@ -82,14 +91,14 @@ pub fn apply_defaults(schema: &Schema, value: &mut Value) {
                 {
                     *item = default.clone();
                 }
-                apply_defaults(&list.items, item);
+                set_defaults(&list.items, item, removes_nulls);
             }
         }
         _ => {}
     }
 }
 
-fn remove_nulls(map: &super::Map, object: &mut JsonMap<String, Value>) {
+fn replace_nulls(map: &super::Map, object: &mut JsonMap<String, Value>, removes_others: bool) {
     object.retain(|key, value| {
         if !value.is_null() {
             return true;
@@ -98,7 +107,7 @@ fn remove_nulls(map: &super::Map, object: &mut JsonMap<String, Value>) {
         if let Some(default) = field.and_then(|field| field.default.clone()).filter(|_| !is_nullable(field)) {
             *value = default;
         }
-        field.is_none() || is_nullable(field) || !value.is_null()
+        !removes_others || field.is_none() || is_nullable(field) || !value.is_null()
     });
 }
 

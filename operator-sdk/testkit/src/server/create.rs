@@ -7,13 +7,12 @@ use super::{Call, Reply, Server, decode, definition::is_terminating, options::Wr
 use crate::{
     failure::Failure,
     metadata,
+    names::generated_base,
     object::Object,
     resource::Part,
     store::{Change, Key},
 };
 
-/// How long a generated name's given part may be.
-const GENERATED_BASE: usize = 58;
 const NAME_ATTEMPTS: usize = 8;
 const OBJECT_LIMIT: usize = 1_572_864;
 pub(super) const TOO_LARGE: &str = "etcdserver: request is too large";
@@ -67,8 +66,7 @@ impl Server {
         warnings.extend(resource.rules.warn(&object, None, Part::Main));
         loop {
             if is_generated {
-                let base: String = prefix.chars().take(GENERATED_BASE).collect();
-                object["metadata"]["name"] = format!("{base}{}", self.random.suffix()).into();
+                object["metadata"]["name"] = format!("{}{}", generated_base(&prefix), self.random.suffix()).into();
             }
             let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             let causes = validate(resource, &object, None, Part::Main);

@@ -99,9 +99,11 @@ pub(crate) fn patched(object: Value, served: &Served, validation: FieldValidatio
     })
 }
 
-/// A value as an object of a kind.
-pub(crate) fn value(object: Value, served: &Served) -> Result<Decoded, Failure> {
-    decode(object, served, FieldValidation::Ignore, Vec::new())
+/// What an apply has made, as an object of a kind.
+pub(crate) fn applied(mut object: Value, served: &Served) -> Result<Value, Failure> {
+    served.resource.decode(&mut object).map_err(|error| unfit(served, &error))?;
+    served.resource.rules.default_applied(&mut object);
+    Ok(object)
 }
 
 fn decode(

@@ -82,13 +82,13 @@ impl Server {
         check_name(call, &merged)?;
         merged["apiVersion"] = served.api_version.as_str().into();
         let warnings = decode::unknown_fields(intent, &served, options.field_validation)?;
-        let decoded = decode::value(merged, &served)?;
+        let object = decode::applied(merged, &served)?;
         let reply = match live {
-            Some(live) => self.replace(call, &options, &live, decoded.object)?,
+            Some(live) => self.replace(call, &options, &live, object)?,
             None => {
                 self.authorize_creation(call)?;
-                revision_of(&decoded.object)?;
-                self.insert(call, &options, decoded.object)?
+                revision_of(&object)?;
+                self.insert(call, &options, object)?
             }
         };
         Ok(decode::warn(reply, &warnings))

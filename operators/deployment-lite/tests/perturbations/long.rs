@@ -1,0 +1,132 @@
+//! Perturbations at every moment of something, and of many at once: minutes in a development build.
+
+#[path = "interloper.rs"]
+mod interloper;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use deployment_lite::api::{BuiltIn, Lite};
+use http::Method;
+use operator_testkit::{
+    actor::Nodes,
+    explore::Faults,
+    fault::{Effect, Fault, Moment, Plan, Refusal},
+    request::Request,
+    simulation::{Limits, Manifest, Simulation},
+};
+use serde_json::json;
+
+use self::interloper::Interloper;
+use super::{
+    holds, image_of, last, pods,
+    promises::Promises,
+    workloads::{
+        Mode, OPERATOR, change, changing, cluster, deployment, image, manifest, nodes, path, return_of_a_name, web,
+        with_image,
+    },
+};
+
+/// Three pods are there after more changes than this.
+const CHANGES: usize = 24;
+/// Every so many-eth of them somebody interferes.
+const STEP: usize = 3;
+
+#[test]
+fn t06_who_sees_the_past_does_nothing_to_a_namesake_of_what_is_gone() {
+    fn check<M: Mode>() {
+        let faults =
+            Faults::single().only(|fault| matches!(fault.effect, Effect::TimeTravel(_) | Effect::StaleView(_)));
+        return_of_a_name::<M>().explore(faults).assert_converges();
+    }
+    check::<Lite>();
+    check::<BuiltIn>();
+}
+
+#[test]
+fn t13_a_thousand_come_through_a_server_that_is_busy() {
+    let wanted = (0..1000).map(|number| {
+        let mut wanted = deployment::<Lite>(&format!("web-{number}"));
+        wanted["spec"]["replicas"] = 0.into();
+        wanted
+    });
+    let busy = |number| {
+        let message = "Too many requests, please try again later.".to_owned();
+        let reason = "TooManyRequests".to_owned();
+        let refusal = Refusal { code: 429, reason, message, retry_after_seconds: 2, times: 2 };
+        Fault::new(Moment::write(OPERATOR, number), Effect::Refuse(refusal))
+    };
+    let storm = cluster::<Lite>().with(wanted.collect());
+    let record = storm.run_with(1, &Plan::of((1..2000).step_by(10).map(busy)));
+    assert_eq!(record.violations, []);
+    assert!(record.struck.len() > 100, "{} struck", record.struck.len());
+    assert_eq!(last(&record).list("apps.operator-lite.dev", "litereplicasets").count(), 1000);
+}
+
+#[test]
+fn t16_what_is_deleted_in_the_middle_of_a_rollout_goes_with_all_that_it_owns() {
+    fn check<M: Mode>() {
+        for number in (1..CHANGES).step_by(STEP) {
+            let delete = Request::new(Method::DELETE, path::<M>("web"));
+            let simulation = web::<M>().actor(Interloper::at::<M>(number, delete));
+            assert_eq!(pods(last(&holds(&simulation))), 0, "change {number}");
+        }
+    }
+    check::<Lite>();
+    check::<BuiltIn>();
+}
+
+#[test]
+fn t19_a_leader_that_stood_still_at_any_write_does_no_harm_when_it_wakes() {
+    let replicas = Simulation::of_replicas(2, Lite::operator)
+        .in_cluster(Nodes::new(3))
+        .judged_by(Promises::<Lite>::default)
+        .with(manifest::<Lite>("web"))
+        .then(image::<Lite>("web:2"));
+    let frozen = |fault: &Fault| matches!(fault.effect, Effect::Freeze(_) | Effect::ClockStep(_));
+    replicas.explore(Faults::single().only(frozen)).assert_converges();
+}
+
+#[test]
+fn t21_another_wish_in_the_middle_of_a_rollout_is_what_counts() {
+    fn check<M: Mode>() {
+        for number in (1..CHANGES).step_by(STEP) {
+            let third = Interloper::at::<M>(number, changing::<M>(with_image("web:3")));
+            let simulation = web::<M>().actor(third);
+            let record = holds(&simulation);
+            let images: BTreeSet<_> = last(&record).list("", "pods").map(|(_, pod)| image_of(pod)).collect();
+            assert_eq!(images, BTreeSet::from(["web:3"]), "change {number}");
+        }
+    }
+    check::<Lite>();
+    check::<BuiltIn>();
+}
+
+#[test]
+fn t25_five_hundred_are_left_alone_for_a_day() {
+    let wanted: Manifest =
+        (0..500).flat_map(|number| manifest::<Lite>(&format!("web-{number}")).objects().to_vec()).collect();
+    let day = Limits { stays_quiet_for: Duration::from_secs(24 * 3600), ..Limits::default() };
+    let record = nodes::<Lite>(Nodes::new(20)).with(wanted).limits(day).run(1);
+    assert_eq!(record.violations, []);
+    assert_eq!(pods(last(&record)), 1500);
+}
+
+#[test]
+fn t32_no_limits_are_broken_whatever_they_are() {
+    fn check<M: Mode>() {
+        for (surge, unavailable) in
+            [("0", "1"), ("1", "0"), ("25%", "25%"), ("100%", "100%"), ("3", "50%"), ("0%", "10%")]
+        {
+            let number = |text: &str| text.parse::<u32>().map_or_else(|_| json!(text), |number| json!(number));
+            let limits = json!({"maxSurge": number(surge), "maxUnavailable": number(unavailable)});
+            println!("{limits}");
+            holds(
+                &web::<M>()
+                    .then(change::<M>(json!({"replicas": 5, "strategy": {"rollingUpdate": limits}})))
+                    .then(image::<M>("web:2")),
+            );
+        }
+    }
+    check::<Lite>();
+    check::<BuiltIn>();
+}
