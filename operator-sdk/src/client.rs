@@ -152,9 +152,9 @@ impl Client {
         patch["metadata"]["resourceVersion"] = json!(target.resource_version);
         let api: Api<K> = self.namespaced(key);
         let (parameters, patch) = (PatchParams::default(), Patch::Merge(patch));
-        let patched = self
-            .write::<K, _>(Permission::of::<K>(Verb::Patch), key, api.patch(&key.name, &parameters, &patch))
-            .await?;
+        let patched =
+            self.write::<K, _>(Permission::of::<K>(Verb::Patch), key, api.patch(&key.name, &parameters, &patch)).await;
+        let patched = self.unless_gone::<K, _>(target, patched)?;
         self.journal.note_revision(&patched);
         Ok(patched)
     }
@@ -219,10 +219,21 @@ impl Client {
         let api: Api<K> = self.namespaced(&key);
         let parameters = PostParams::default();
         let request = api.replace_status(&key.name, &parameters, object);
-        let written =
-            self.write::<K, _>(Permission::on_subresource::<K>(Verb::Update, "status"), &key, request).await?;
+        let written = self.write::<K, _>(Permission::on_subresource::<K>(Verb::Update, "status"), &key, request).await;
+        let written = match Target::of(object) {
+            Ok(target) => self.unless_gone::<K, _>(&target, written)?,
+            Err(_) => written?,
+        };
         self.journal.note_revision(&written);
         Ok(written)
+    }
+
+    /// That an object turns out to be gone is news that the cache may lack: nothing more is done for it until it has it.
+    fn unless_gone<K: Object, T>(&self, target: &Target, answer: Result<T, RequestError>) -> Result<T, RequestError> {
+        if answer.as_ref().is_err_and(RequestError::is_not_found) {
+            self.journal.note_deleted::<K>(target);
+        }
+        answer
     }
 
     /// The same client, which refuses all but `permissions`.

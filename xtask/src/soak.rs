@@ -33,7 +33,9 @@ enum What {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let tests: &[&str] = match arguments.what {
         What::Election => &["--package", "operator-sdk", "--test", "leader_election", "in_worlds_that_nobody_has_seen"],
-        What::Faults => &["--package", "deployment-lite", "--features", "soak", "--test", "faults"],
+        What::Faults => {
+            &["--package", "deployment-lite", "--features", "soak", "--test", "faults", "--test", "perturbations"]
+        }
     };
     let mut command = Command::new("cargo");
     command.args(["test", "--release"]).args(tests).args(["--", "--nocapture"]);

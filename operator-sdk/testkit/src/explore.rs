@@ -77,7 +77,8 @@ impl Faults {
         Self { keep, ..self }
     }
 
-    /// Not those at requests for which this says so; the text is the path that is asked for, without the query.
+    /// Not those for which this says so; the text is the path that the request asks for, or the watch that tells, without
+    /// the query.
     #[must_use]
     pub fn except(self, except: fn(&Fault, &str) -> bool) -> Self {
         Self { except, ..self }

@@ -14,8 +14,8 @@ use operator_testkit::{
 
 /// So long after people made what only the operator makes, a write may not know of it.
 const UNKNOWN_FOR: SignedDuration = SignedDuration::from_secs(10);
-/// The promises about how many there are.
-const COUNTS: [&str; 2] = ["INV-1", "INV-4"];
+/// The promises about what there is beside what is written.
+const OF_OTHERS: [&str; 4] = ["INV-1", "INV-4", "INV-6", "INV-7"];
 
 pub(crate) struct Promises<A> {
     invariants: Invariants<A>,
@@ -46,7 +46,7 @@ impl<A: Api> Judge for Promises<A> {
             return Vec::new();
         }
         let is_unknown = self.foreign.is_some_and(|foreign| commit.time.duration_since(foreign) <= UNKNOWN_FOR);
-        let counts = |violation: &Violation| !(is_unknown && COUNTS.contains(&violation.invariant));
+        let counts = |violation: &Violation| !(is_unknown && OF_OTHERS.contains(&violation.invariant));
         found.into_iter().filter(counts).map(told).collect()
     }
 

@@ -61,7 +61,7 @@ pub(super) fn of(
     let subject = current.map_or_else(deployment, |set| format!("ReplicaSet {:?}", set.name()));
     match held {
         None if current.is_none() => Progress::Same,
-        Some(held) if was_complete(held) && status.replicas == status.updated_replicas => Progress::Same,
+        Some(held) if is_complete_still(held, current) && status.replicas == status.updated_replicas => Progress::Same,
         _ if deadline::is_complete(observed, status) => {
             Progress::Says(report("True", NEW_REPLICA_SET_AVAILABLE, format!("{subject} has successfully progressed.")))
         }
@@ -105,6 +105,14 @@ fn creation(results: &Results<Step, ()>) -> Option<Report> {
 
 fn was_complete(held: &DeploymentCondition) -> bool {
     held.reason.as_deref() == Some(NEW_REPLICA_SET_AVAILABLE)
+}
+
+/// It may have been another ReplicaSet that was complete: whoever made the present one ended before it could say so.
+fn is_complete_still(held: &DeploymentCondition, current: Option<&Set>) -> bool {
+    let said = held.message.as_deref().filter(|message| message.starts_with("ReplicaSet "));
+    let is_said_of = |set: &Set, message: &str| message.starts_with(&format!("ReplicaSet {:?} ", set.name()));
+    let is_of_another = said.zip(current).is_some_and(|(message, set)| !is_said_of(set, message));
+    was_complete(held) && !is_of_another
 }
 
 /// More pods of the present template, fewer of former ones, more ready or more available (D62).
@@ -209,6 +217,19 @@ mod tests {
     fn a_rollout_that_was_complete_never_times_out_when_a_pod_is_lost() {
         let lost = status(10, 10, 9);
         assert_eq!(said(&observed(status(10, 10, 10), Some(NEW_REPLICA_SET_AVAILABLE), 999), &lost), "same");
+    }
+
+    #[test]
+    fn a_rollout_begins_though_whoever_made_its_replica_set_ended_before_it_could_say_so() {
+        let mut observed = observed(status(0, 0, 0), Some(NEW_REPLICA_SET_AVAILABLE), 999);
+        let said_of = |observed: &mut Observed, set: &str| {
+            let conditions = observed.status.conditions.as_mut().unwrap();
+            conditions[0].message = Some(format!("ReplicaSet {set:?} has successfully progressed."));
+        };
+        said_of(&mut observed, "new");
+        assert_eq!(said(&observed, &status(0, 0, 0)), "same");
+        said_of(&mut observed, "old");
+        assert_eq!(said(&observed, &status(0, 0, 0)), "True/FoundNewReplicaSet");
     }
 
     #[test]
