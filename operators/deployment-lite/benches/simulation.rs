@@ -24,6 +24,10 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const WRITES: u32 = 12;
 
 fn main() {
+    // `cargo test --all-targets` runs it, too, and is not to wait for it.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
     let day = Limits { stays_quiet_for: DAY, ..Limits::default() };
     let without_a_day = median(|| run(&workloads::web::<Lite>(), &Plan::default()));
     let with_it = median(|| run(&workloads::web::<Lite>().limits(day), &Plan::default()));
