@@ -288,9 +288,11 @@ impl<K: Object> AnyWatch for Shared<K> {
         }
         Some(self.with_store(|store| match written {
             Written::Revision { revision, .. } => store.revision() >= *revision,
-            Written::Deleted { key, uid, .. } => store.metadata(key).is_none_or(|metadata| {
-                metadata.uid.as_deref() != Some(uid.as_str()) || metadata.deletion_timestamp.is_some()
-            }),
+            Written::Deleted { key, uid, .. } | Written::Gone { key, uid, .. } => {
+                store.metadata(key).is_none_or(|metadata| {
+                    metadata.uid.as_deref() != Some(uid.as_str()) || metadata.deletion_timestamp.is_some()
+                })
+            }
             Written::Unknown { .. } => false,
         }))
     }

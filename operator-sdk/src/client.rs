@@ -231,7 +231,7 @@ impl Client {
     /// That an object turns out to be gone is news that the cache may lack: nothing more is done for it until it has it.
     fn unless_gone<K: Object, T>(&self, target: &Target, answer: Result<T, RequestError>) -> Result<T, RequestError> {
         if answer.as_ref().is_err_and(RequestError::is_not_found) {
-            self.journal.note_deleted::<K>(target);
+            self.journal.note_gone::<K>(target);
         }
         answer
     }

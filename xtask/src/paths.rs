@@ -10,6 +10,9 @@ use anyhow::{Context, Result, bail};
 
 const APPLICATION: &str = "operator-lite";
 
+/// The program that runs, even if Cargo has put another in its place since.
+pub const OWN_PROGRAM: &str = "/proc/self/exe";
+
 /// The folder of the workspace's Cargo.toml.
 pub fn workspace_root() -> Result<PathBuf> {
     // Cargo names the package it runs, which for a test is another package of this workspace.

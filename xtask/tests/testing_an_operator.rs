@@ -38,8 +38,8 @@ fn the_page_leads_from_nothing_to_a_caught_bug() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask stands in the workspace")?;
     let home = tempfile::tempdir()?;
     let page = PAGE
-        .replace("../operator-lite/", &format!("{}/", root.display()))
-        .replace("/tmp/", &format!("{}/", home.path().display()));
+        .replace("/tmp/", &format!("{}/", home.path().display()))
+        .replace("../operator-lite/", &format!("{}/", root.display()));
     let mut walk = Walk { folder: home.path().into(), written: BTreeSet::new() };
     for block in blocks(&page) {
         walk.follow(&block, root, home.path()).with_context(|| format!("at the block\n{}", block.text))?;

@@ -27,6 +27,15 @@ pub enum Written {
         /// The incarnation.
         uid: Uid,
     },
+    /// Not written: a write found that somebody else had deleted it.
+    Gone {
+        /// The type.
+        kind: TypeId,
+        /// The object.
+        key: Key,
+        /// The incarnation.
+        uid: Uid,
+    },
     /// Sent, but no answer says what became of it; only a list that is asked for later can tell.
     Unknown {
         /// The type concerned.
@@ -38,7 +47,10 @@ impl Written {
     /// True if it concerns objects of this type.
     pub fn is_of<K: Object>(&self) -> bool {
         let kind = match self {
-            Self::Revision { kind, .. } | Self::Deleted { kind, .. } | Self::Unknown { kind } => kind,
+            Self::Revision { kind, .. }
+            | Self::Deleted { kind, .. }
+            | Self::Gone { kind, .. }
+            | Self::Unknown { kind } => kind,
         };
         *kind == TypeId::of::<K>()
     }
@@ -48,7 +60,8 @@ impl Written {
         match self {
             Self::Revision { revision, .. } => Some(Mark::Revision(*revision)),
             Self::Deleted { uid, .. } => Some(Mark::Deletion(uid.clone())),
-            Self::Unknown { .. } => None,
+            // The event of a stranger's deletion is news.
+            Self::Gone { .. } | Self::Unknown { .. } => None,
         }
     }
 }
@@ -117,11 +130,34 @@ impl Journal {
         self.note(Written::Deleted { kind: TypeId::of::<K>(), key: target.key.clone(), uid: target.uid.clone() });
     }
 
+    pub(super) fn note_gone<K: Object>(&self, target: &Target) {
+        self.note(Written::Gone { kind: TypeId::of::<K>(), key: target.key.clone(), uid: target.uid.clone() });
+    }
+
     fn note(&self, written: Written) {
         self.entries().known.push(written);
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+
+    use super::*;
+
+    #[test]
+    fn a_deletion_by_somebody_else_is_news_and_one_of_our_own_is_not() {
+        let uid = Uid::from("1");
+        let target =
+            Target { key: Key::namespaced("default", "web"), uid: uid.clone(), resource_version: "1".to_owned() };
+        let journal = Journal::default();
+        journal.note_deleted::<Pod>(&target);
+        journal.note_gone::<Pod>(&target);
+        let marks: Vec<Option<Mark>> = journal.take().iter().map(Written::mark).collect();
+        assert_eq!(marks, [Some(Mark::Deletion(uid)), None]);
     }
 }

@@ -112,13 +112,18 @@ impl Simulation {
     /// Runs every plan that is saved in a folder, as `*.yaml`; the path is that of the crate, or a whole one.
     ///
     /// # Panics
-    /// If a plan cannot be read.
+    /// If there is no plan, one cannot be read, or one does not strike any more: a moment that is numbered moves with every
+    /// change of what is asked before it, and a plan that is out of date guards nothing.
     pub fn replay_saved(&self, folder: impl AsRef<Path>) -> Verdict {
         let (reference, mut verdict) = self.reference();
         let Some((reference, _)) = reference else { return verdict };
-        let saved = Saved::all_of(folder.as_ref());
+        let folder = folder.as_ref();
+        let saved = Saved::all_of(folder);
+        assert!(!saved.is_empty(), "there is no plan (*.yaml) in {}", folder.display());
         let cases = saved.into_iter().map(|saved| Case { seed: saved.seed, plan: saved.plan() }).collect();
         self.examine(cases, &reference, &mut verdict);
+        let (runs, struck, folder) = (verdict.runs, verdict.struck, folder.display());
+        assert!(struck == runs, "{} of {runs} plans in {folder} do not strike any more: find them anew", runs - struck);
         verdict
     }
 

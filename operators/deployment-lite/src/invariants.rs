@@ -32,7 +32,7 @@ use self::ledger::Ledger;
 use crate::api::{Api, Form};
 
 /// For how long what was true may still be acted on: a request's time-out, and as long again for a watch.
-const STALENESS_MAX: SignedDuration = SignedDuration::from_secs(10);
+pub const STALENESS_MAX: SignedDuration = SignedDuration::from_secs(10);
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]

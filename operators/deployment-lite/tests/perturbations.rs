@@ -34,7 +34,8 @@ fn settles(simulation: &Simulation) {
     simulation.explore(Faults::single().only(|_| false)).assert_converges();
 }
 
-/// All promises hold, though people come between: what the server refuses for that is no fault of ours.
+/// All that is judged while it happens holds: promises, watches, settling, quiet. What the server refuses is not looked at,
+/// because people come between.
 fn holds(simulation: &Simulation) -> Record {
     let mut records: Vec<Record> = (1..=3).map(|seed| simulation.run(seed)).collect();
     for record in &records {
@@ -179,7 +180,7 @@ fn t23_an_object_that_cannot_be_read_keeps_nobody_else_from_his() {
 }
 
 #[test]
-fn t29_every_right_is_used_and_the_lack_of_any_is_told_and_survived() {
+fn t29_every_right_is_used_and_the_lack_of_a_rule_is_survived() {
     fn check<M: Mode>() {
         let adoption = |plural| {
             web::<M>().then(patch_all(

@@ -136,10 +136,9 @@ impl PrivateDocker {
     /// Puts a copy of this program where it outlives a rebuild.
     pub fn install_helper(&self) -> Result<PathBuf> {
         paths::make(&self.folder)?;
-        let own = std::env::current_exe().context("failed to find this program's own file")?;
         let temporary = self.folder.join(".helper.new");
         let helper = self.helper();
-        fs::copy(&own, &temporary)
+        fs::copy(paths::OWN_PROGRAM, &temporary)
             .and_then(|_| fs::set_permissions(&temporary, fs::Permissions::from_mode(0o755)))
             .and_then(|()| fs::rename(&temporary, &helper))
             .with_context(|| format!("failed to copy this program to {}", helper.display()))?;

@@ -121,12 +121,11 @@ struct Environment {
 impl Environment {
     fn of(cluster: &Cluster, images: &Images) -> Result<Self> {
         let tools: ToolBox = tools::ensure(&[Tool::Kubectl])?;
-        let own = std::env::current_exe().context("failed to find this program's own file")?;
         // A copy: the tests compile parts of the workspace, which may replace the program while they run. What runs an
         // earlier copy keeps it.
         let copy = paths::state()?.join("xtask-under-test");
         let new = copy.with_extension("new");
-        std::fs::copy(&own, &new)
+        std::fs::copy(paths::OWN_PROGRAM, &new)
             .and_then(|_| std::fs::rename(&new, &copy))
             .with_context(|| format!("failed to copy this program to {}", copy.display()))?;
         let mut variables = vec![

@@ -3,17 +3,15 @@
 
 use deployment_lite::{
     api::Api,
-    invariants::{Happening, Invariants, Violation},
+    invariants::{Happening, Invariants, STALENESS_MAX, Violation},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use operator_testkit::{
     oracle::Judge,
     record::State,
     store::{Change, Commit},
 };
 
-/// So long after people made what only the operator makes, a write may not know of it.
-const UNKNOWN_FOR: SignedDuration = SignedDuration::from_secs(10);
 /// The promises about what there is beside what is written.
 const OF_OTHERS: [&str; 4] = ["INV-1", "INV-4", "INV-6", "INV-7"];
 
@@ -45,7 +43,7 @@ impl<A: Api> Judge for Promises<A> {
             self.foreign = (is_owned && happening == Happening::Made).then_some(commit.time).or(self.foreign);
             return Vec::new();
         }
-        let is_unknown = self.foreign.is_some_and(|foreign| commit.time.duration_since(foreign) <= UNKNOWN_FOR);
+        let is_unknown = self.foreign.is_some_and(|foreign| commit.time.duration_since(foreign) <= STALENESS_MAX);
         let counts = |violation: &Violation| !(is_unknown && OF_OTHERS.contains(&violation.invariant));
         found.into_iter().filter(counts).map(told).collect()
     }

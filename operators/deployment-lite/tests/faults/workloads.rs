@@ -8,6 +8,7 @@ use http::Method;
 use operator_sdk::Operator;
 use operator_testkit::{
     actor::Nodes,
+    fault::{Effect, Fault},
     request::Request,
     simulation::{Manifest, Simulation, Step, act, apply, delete},
 };
@@ -135,4 +136,37 @@ pub(crate) fn changing<M: Mode>(spec: Value) -> Request {
 /// Where a deployment is found.
 pub(crate) fn path<M: Mode>(name: &str) -> String {
     format!("/apis/{}/namespaces/default/{}/{name}", M::GROUP_VERSION, M::DEPLOYMENT.1)
+}
+
+/// Which faults a workload is spared, by what they do and at which path.
+pub(crate) type Spared = fn(&Fault, &str) -> bool;
+
+/// What people do, by name, and what cannot come to what it comes to without faults.
+pub(crate) fn workloads<M: Mode>() -> [(&'static str, Simulation, Spared); 5] {
+    [
+        ("rollout", rollout::<M>(), is_made_anew),
+        ("recreation", recreation::<M>(), is_made_anew_or_forgotten),
+        ("scaling", scaling::<M>(), is_made_anew),
+        ("deletion", deletion::<M>(), is_made_anew),
+        ("return of a name", return_of_a_name::<M>(), is_made_anew_or_unheard),
+    ]
+}
+
+/// Who deletes a deployment and makes it anew at once gets another ReplicaSet if the old one still has its name, as upstream
+/// has it: `t06_…` in `perturbations.rs`.
+fn is_made_anew(fault: &Fault, path: &str) -> bool {
+    fault.effect == Effect::UserRecreate && path.contains("deployments/web")
+}
+
+/// Revisions are counted by the ReplicaSets that there are: who deletes one begins anew, as upstream has it.
+fn is_made_anew_or_forgotten(fault: &Fault, path: &str) -> bool {
+    let is_deletion = matches!(fault.effect, Effect::UserDelete | Effect::UserRecreate);
+    is_made_anew(fault, path) || is_deletion && path.contains("replicasets/web")
+}
+
+/// Who does not hear that a deployment is gone makes its ReplicaSet once more:
+/// `who_does_not_hear_…` in `faults.rs`.
+fn is_made_anew_or_unheard(fault: &Fault, path: &str) -> bool {
+    let is_unheard = matches!(fault.effect, Effect::WatchHang | Effect::WatchGap(_) | Effect::WatchDelay(_));
+    is_made_anew(fault, path) || is_unheard && !path.ends_with("pods")
 }
