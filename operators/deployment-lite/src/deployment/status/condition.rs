@@ -29,10 +29,10 @@ pub(super) fn copy(conditions: &mut Vec<DeploymentCondition>, condition: Deploym
     }
 }
 
-/// The same as [`set`], and the update time moves even if the same was said before (D62).
+/// The same as [`set_message`], and the update time moves even if the same was said before (D62).
 pub(super) fn set_anew(conditions: &mut Vec<DeploymentCondition>, report: Report, now: Timestamp) {
     let r#type = report.r#type;
-    set(conditions, report, now);
+    set_message(conditions, report, now);
     let held = conditions.iter_mut().find(|held| held.type_.as_deref() == Some(r#type));
     if let Some(held) = held {
         held.last_update_time = Some(whole_second(now));
@@ -128,5 +128,15 @@ mod tests {
         set_anew(&mut conditions, report("True", "A"), at(5));
         assert_eq!(conditions[0].last_update_time, Some(Time(at(5))));
         assert_eq!(conditions[0].last_transition_time, Some(Time(at(1))));
+    }
+
+    #[test]
+    fn what_is_said_anew_is_said_in_its_new_words() {
+        let mut conditions = Vec::new();
+        let said = |message: &str| Report { message: message.to_owned(), ..report("True", "ReplicaSetUpdated") };
+        set_anew(&mut conditions, said("one is progressing"), at(1));
+        set_anew(&mut conditions, said("another is progressing"), at(2));
+        assert_eq!(conditions[0].message.as_deref(), Some("another is progressing"));
+        assert_eq!(conditions[0].last_update_time, Some(Time(at(2))));
     }
 }

@@ -63,7 +63,10 @@ pub(super) fn of(
         None if current.is_none() => Progress::Same,
         Some(held) if is_complete_still(held, current) && status.replicas == status.updated_replicas => Progress::Same,
         _ if deadline::is_complete(observed, status) => {
-            Progress::Says(report("True", NEW_REPLICA_SET_AVAILABLE, format!("{subject} has successfully progressed.")))
+            let complete = report("True", NEW_REPLICA_SET_AVAILABLE, format!("{subject} has successfully progressed."));
+            // The same of another ReplicaSet would stay as it is.
+            let is_news = held.is_some_and(|held| was_complete(held) && !is_complete_still(held, current));
+            if is_news { Progress::SaysAnew(complete) } else { Progress::Says(complete) }
         }
         None => Progress::Says(found(name)),
         // Back to a template whose ReplicaSet is there still: the time begins now.
@@ -230,6 +233,7 @@ mod tests {
         assert_eq!(said(&observed, &status(0, 0, 0)), "same");
         said_of(&mut observed, "old");
         assert_eq!(said(&observed, &status(0, 0, 0)), "True/FoundNewReplicaSet");
+        assert_eq!(said(&observed, &status(10, 10, 10)), "anew True/NewReplicaSetAvailable");
     }
 
     #[test]
