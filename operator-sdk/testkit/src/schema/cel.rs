@@ -1,7 +1,7 @@
 //! CEL rules of custom kinds: `x-kubernetes-validations`.
 //!
 //! A rule that compares with the old value is asked only where there is one. Any other rule is not held against a value that
-//! is as it was; the real server warns of it, this one does not. The cost of rules is not estimated.
+//! is as it was, but warned of. The cost of rules is not estimated.
 
 mod fields;
 

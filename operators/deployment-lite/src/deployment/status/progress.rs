@@ -64,9 +64,8 @@ pub(super) fn of(
         Some(held) if is_complete_still(held, current) && status.replicas == status.updated_replicas => Progress::Same,
         _ if deadline::is_complete(observed, status) => {
             let complete = report("True", NEW_REPLICA_SET_AVAILABLE, format!("{subject} has successfully progressed."));
-            // The same of another ReplicaSet would stay as it is.
-            let is_news = held.is_some_and(|held| was_complete(held) && !is_complete_still(held, current));
-            if is_news { Progress::SaysAnew(complete) } else { Progress::Says(complete) }
+            // What was complete before was another ReplicaSet, whose name would stay.
+            if held.is_some_and(was_complete) { Progress::SaysAnew(complete) } else { Progress::Says(complete) }
         }
         None => Progress::Says(found(name)),
         // Back to a template whose ReplicaSet is there still: the time begins now.
