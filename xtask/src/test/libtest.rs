@@ -2,6 +2,13 @@
 
 use super::table::Tally;
 
+/// How many lines before a panic are shown: what a test prints of its own accord stands there.
+const SHOWN_BEFORE: usize = 30;
+/// How many after it at most: a difference of two values can be long.
+const SHOWN_AFTER: usize = 40;
+/// How many failures are shown.
+const SHOWN_FAILURES: usize = 5;
+
 /// The tests of one `cargo test`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -27,6 +34,30 @@ pub fn read(output: &str) -> Outcome {
         outcome.failed = listed_failures(output);
     }
     outcome
+}
+
+/// What the first failed tests said before and when they panicked, without their backtraces: the log may lie on a machine
+/// that is gone when somebody reads this.
+#[must_use]
+pub fn last_words(output: &str) -> String {
+    let lines: Vec<&str> = output.lines().filter(|line| !is_frame(line)).collect();
+    let is_panic = |line: &str| line.starts_with("thread '") && line.contains(" panicked at ");
+    let mut shown = Vec::new();
+    let mut next = 0;
+    for at in (0..lines.len()).filter(|&at| is_panic(lines[at])).take(SHOWN_FAILURES) {
+        let begin = at.saturating_sub(SHOWN_BEFORE).max(next);
+        next = (at + SHOWN_AFTER).min(lines.len());
+        shown.extend_from_slice(&lines[begin..next]);
+    }
+    shown.join("\n")
+}
+
+/// A line of a backtrace.
+fn is_frame(line: &str) -> bool {
+    let text = line.trim_start();
+    let number = text.bytes().take_while(u8::is_ascii_digit).count();
+    line == "stack backtrace:"
+        || text.len() < line.len() && (text.starts_with("at ") || number > 0 && text[number..].starts_with(": "))
 }
 
 fn tally(counts: &str) -> Tally {
@@ -66,5 +97,20 @@ mod tests {
     fn with_output_in_between_the_list_at_the_end_names_the_failed() {
         let output = "test one ... \n    noise\nFAILED\n\nfailures:\n    one\n\ntest result: FAILED. 0 passed; 1 failed; 0 ignored";
         assert_eq!(read(output).failed, ["one"]);
+    }
+
+    #[test]
+    fn a_failed_test_is_shown_with_what_it_said_but_without_its_backtrace() {
+        let early = "early\n".repeat(SHOWN_BEFORE);
+        let output = format!(
+            "far away\n{early}- name: sequence 7\n\nthread 'one' (12) panicked at src/a.rs:1:1:\nleft: 1\nright: 2\n\
+             stack backtrace:\n   0: rust_begin_unwind\n\nthread 'two' panicked at src/b.rs:1:1:\nthat\nnote: x\n"
+        );
+        let words = last_words(&output);
+        assert!(words.contains("sequence 7") && words.contains("right: 2") && words.ends_with("that\nnote: x"));
+        assert!(!words.contains("far away"));
+        assert!(!words.contains("backtrace") && !words.contains("unwind"));
+        assert_eq!(words.matches("sequence 7").count(), 1, "nothing is shown twice");
+        assert_eq!(last_words("test one ... ok\n"), "");
     }
 }

@@ -75,7 +75,8 @@ impl Steps {
             Ok(result) => result,
             Err(error) => return self.fail(what, &format!("{error:#}")),
         };
-        let outcome = libtest::read(&std::fs::read_to_string(&log).unwrap_or_default());
+        let output = std::fs::read_to_string(&log).unwrap_or_default();
+        let outcome = libtest::read(&output);
         self.tally += outcome.tally;
         for name in &outcome.failed {
             self.failures.push(format!("{name} failed; log: {}", log.display()));
@@ -90,10 +91,11 @@ impl Steps {
             Err(_) => {
                 drop(step);
                 progress::say(format!(
-                    "{what}: {}; failed: {}\nlog: {}",
+                    "{what}: {}; failed: {}\nlog: {}\n{}",
                     outcome.tally,
                     outcome.failed.join(", "),
-                    log.display()
+                    log.display(),
+                    libtest::last_words(&output)
                 ));
             }
         }
