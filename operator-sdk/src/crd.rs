@@ -3,6 +3,12 @@
 //! `kubectl apply` keeps a copy of the object in an annotation, which may hold 256 KiB; a pod template with all its
 //! descriptions alone is larger. So descriptions stay only near the surface, where an author wrote them.
 
+use std::{
+    any::TypeId,
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 use serde_json::Value;
@@ -14,7 +20,20 @@ const DESCRIBED_DEPTH: usize = 4;
 ///
 /// # Errors
 /// If the type's schema is no valid definition.
-pub fn definition<K: CustomResourceExt>() -> Result<CustomResourceDefinition, serde_json::Error> {
+pub fn definition<K: CustomResourceExt + 'static>() -> Result<CustomResourceDefinition, serde_json::Error> {
+    // Deriving the definition of a type with a pod template takes as long as simulating its rollout, and tests ask again
+    // and again.
+    static DERIVED: Mutex<BTreeMap<TypeId, CustomResourceDefinition>> = Mutex::new(BTreeMap::new());
+    let mut derived = DERIVED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(definition) = derived.get(&TypeId::of::<K>()) {
+        return Ok(definition.clone());
+    }
+    let definition = derive::<K>()?;
+    derived.insert(TypeId::of::<K>(), definition.clone());
+    Ok(definition)
+}
+
+fn derive<K: CustomResourceExt>() -> Result<CustomResourceDefinition, serde_json::Error> {
     let mut definition = serde_json::to_value(K::crd())?;
     if let Some(versions) = definition.pointer_mut("/spec/versions").and_then(Value::as_array_mut) {
         for schema in versions.iter_mut().filter_map(|version| version.pointer_mut("/schema/openAPIV3Schema")) {

@@ -88,7 +88,7 @@ impl Operator {
     }
 
     /// A kind that the verb `crds` prints.
-    pub fn installs<K: CustomResourceExt>(&mut self) {
+    pub fn installs<K: CustomResourceExt + 'static>(&mut self) {
         self.definitions.push(crd::definition::<K>);
     }
 

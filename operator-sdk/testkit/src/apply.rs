@@ -4,6 +4,8 @@
 //! answers of the real server. Owners of a built-in kind at other versions are taken to own the same fields at this one; no
 //! schema changes from granular to atomic under an object.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -114,7 +116,7 @@ pub fn apply(
     } else {
         mine.time = Some(now);
     }
-    mine.fields = mine.fields.difference(&never_owned());
+    mine.fields = mine.fields.difference(&NEVER_OWNED);
     if !mine.fields.is_empty() {
         managers.0.insert(me, mine);
     }
@@ -149,17 +151,13 @@ pub fn update(live: Option<&Value>, mut new: Value, resource: &Resource, writer:
 /// The new object; with the times of the old one's `managedFields` where nothing but those differs.
 #[must_use]
 pub fn keep_times(old: &Value, mut new: Value) -> Value {
-    let timeless = |object: &Value| {
-        let mut object = object.clone();
-        for entry in object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut).into_iter().flatten() {
-            entry.as_object_mut().map(|entry| entry.remove("time"));
-        }
-        object
-    };
-    if timeless(old) == timeless(&new)
-        && let Some(fields) = old.pointer("/metadata/managedFields")
+    if let (Value::Array(before), Value::Array(after)) = (managed_fields(old), managed_fields(&new))
+        && before.len() == after.len()
+        && before.iter().zip(after).all(|(before, after)| is_equal_but_for(&["time"], before, after))
+        && is_equal_but_for(&["metadata"], old, &new)
+        && is_equal_but_for(&["managedFields"], &old["metadata"], &new["metadata"])
     {
-        new["metadata"]["managedFields"] = fields.clone();
+        new["metadata"]["managedFields"] = managed_fields(old).clone();
     }
     new
 }
@@ -208,7 +206,7 @@ fn record_update(
     let ignored = ignored::fields(resource, writer.subresource);
     let found = Differences::find(old, new, resource, managers, &ignored);
     found.take_from(managers);
-    let mine = found.here.changed().difference(&never_owned());
+    let mine = found.here.changed().difference(&NEVER_OWNED);
     if !mine.is_empty() {
         let api_version = resource.api_version();
         let entry = managers.0.entry(key(resource, writer, Operation::Update));
@@ -237,7 +235,7 @@ fn conflicts(managers: &Managers, found: &Differences) -> Conflicts {
 }
 
 /// Fields that say which object it is, or that only the server sets.
-fn never_owned() -> FieldSet {
+static NEVER_OWNED: LazyLock<FieldSet> = LazyLock::new(|| {
     let of_metadata = [
         "name",
         "namespace",
@@ -249,12 +247,9 @@ fn never_owned() -> FieldSet {
         "managedFields",
         "resourceVersion",
     ];
-    let mut set = FieldSet::of(&[&["apiVersion"], &["kind"], &["metadata"]]);
-    for name in of_metadata {
-        set = set.union(&FieldSet::of(&[&["metadata", name]]));
-    }
-    set
-}
+    let root = FieldSet::of(&[&["apiVersion"], &["kind"], &["metadata"]]);
+    of_metadata.iter().fold(root, |set, name| set.union(&FieldSet::of(&[&["metadata", name]])))
+});
 
 /// `[{}]`, and of a built-in kind `[]`, ask that nothing be known of who owns what.
 fn is_reset(managed_fields: &Value, resource: &Resource) -> bool {
@@ -265,12 +260,35 @@ fn is_reset(managed_fields: &Value, resource: &Resource) -> bool {
     }
 }
 
-fn without_managed_fields(object: &Value) -> Value {
-    let mut object = object.clone();
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("managedFields");
+fn managed_fields(object: &Value) -> &Value {
+    &object["metadata"]["managedFields"]
+}
+
+/// Whether two maps say the same outside of these fields.
+fn is_equal_but_for(fields: &[&str], one: &Value, other: &Value) -> bool {
+    fn rest<'a>(map: &'a Map<String, Value>, fields: &'a [&str]) -> impl Iterator<Item = (&'a String, &'a Value)> {
+        map.iter().filter(move |(name, _)| !fields.contains(&name.as_str()))
     }
-    object
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => rest(one, fields).eq(rest(other, fields)),
+        _ => one == other,
+    }
+}
+
+/// A copy that leaves out what may be the larger half.
+fn without_managed_fields(object: &Value) -> Value {
+    let Value::Object(fields) = object else { return object.clone() };
+    let copied = fields.iter().map(|(name, value)| {
+        let copy = match value {
+            Value::Object(metadata) if name == "metadata" => {
+                let kept = metadata.iter().filter(|(name, _)| *name != "managedFields");
+                Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+            }
+            value => value.clone(),
+        };
+        (name.clone(), copy)
+    });
+    Value::Object(copied.collect())
 }
 
 fn with_managed_fields(mut object: Value, managers: &Managers) -> Value {

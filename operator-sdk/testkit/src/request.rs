@@ -6,7 +6,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{failure::Failure, object::Object, server::WatchId, view::ViewId};
+use crate::{
+    failure::Failure,
+    object::{Object, json_of},
+    server::WatchId,
+    view::ViewId,
+};
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -225,7 +230,7 @@ impl Reply {
     pub fn bytes(&self) -> Bytes {
         match &self.body {
             Body::Object(object) => object.json().clone(),
-            Body::Value(value) => Bytes::from(value.to_string()),
+            Body::Value(value) => json_of(value),
             Body::Text(text) => text.clone(),
             Body::List(list) => list.bytes(),
         }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{
     FieldSet, Managers, Refusal, Writer, apply, fixture, ignored,
     merge::merge,
-    never_owned, owned,
+    NEVER_OWNED, owned,
     path::{Element, Path},
     typed::{Form, Type},
     update,
@@ -165,7 +165,7 @@ fn fields_of(object: &Value) -> FieldSet {
     let resource = fixture::resource();
     let all = owned::fields(object, Type::of(&resource.schema));
     let managed = FieldSet::of(&[&["metadata", "managedFields"]]);
-    all.difference_with_all_below(&managed.union(&ignored::fields(&resource, ""))).difference(&never_owned())
+    all.difference_with_all_below(&managed.union(&ignored::fields(&resource, ""))).difference(&NEVER_OWNED)
 }
 
 fn is_scalar(path: &[Element]) -> bool {

@@ -34,6 +34,8 @@ pub(super) struct Watch {
     /// What is to be told first.
     initial: Vec<WatchEvent>,
     next_bookmark: Option<Timestamp>,
+    /// The one told last: an idle watch tells the same one each minute.
+    last_bookmark: Option<WatchEvent>,
     deadline: Timestamp,
     is_ended: bool,
     is_metadata_only: bool,
@@ -74,6 +76,7 @@ impl Server {
             position: self.view_revision(view),
             initial: Vec::new(),
             next_bookmark: None,
+            last_bookmark: None,
             deadline,
             is_ended: false,
             is_metadata_only: metadata_only::is_asked(request),
@@ -105,8 +108,7 @@ impl Server {
             events.extend(seen.filter_map(|commit| watch.event(commit)));
             watch.position = watch.position.max(revision);
             if watch.next_bookmark.is_some_and(|due| due <= now) {
-                let kind = &watch.served.resource.kind;
-                events.push(WatchEvent::bookmark(&watch.served.api_version, kind, watch.position, false));
+                events.push(watch.bookmark());
                 watch.next_bookmark = Some(next_bookmark(now, watch.deadline));
             }
             watch.is_ended = is_cut || watch.deadline <= now;
@@ -204,6 +206,15 @@ impl Watch {
     fn fail(&mut self, failure: &Failure) {
         self.initial = vec![WatchEvent::error(failure)];
         self.is_ended = true;
+    }
+
+    /// How far it has come.
+    fn bookmark(&mut self) -> WatchEvent {
+        let last = self.last_bookmark.take().filter(|last| last.object.revision() == self.position);
+        let Served { resource, api_version, .. } = &*self.served;
+        let bookmark = last.unwrap_or_else(|| WatchEvent::bookmark(api_version, &resource.kind, self.position, false));
+        self.last_bookmark = Some(bookmark.clone());
+        bookmark
     }
 
     /// What a commit is to this watch.

@@ -1,20 +1,45 @@
 //! Fields that JSON names twice: the last one counts, and the client is told.
 
-use std::{collections::BTreeSet, fmt};
+use std::{borrow::Cow, collections::BTreeSet, fmt};
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{
+    Deserialize,
+    de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor},
+};
 
 /// The paths of the fields that are named twice, as in `spec.replicas`.
 pub(super) fn fields(json: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     // What is no JSON has been refused before, or is YAML.
-    let _ = Finder { path: String::new(), found: &mut found }.deserialize(&mut deserializer);
+    let _ = Finder { place: &Place::Root, found: &mut found }.deserialize(&mut deserializer);
     found
 }
 
+/// Where a value stands; it is written out only for what is named twice.
+enum Place<'a> {
+    Root,
+    Field(&'a Place<'a>, &'a str),
+    Item(&'a Place<'a>, usize),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Field(Self::Root, name) => formatter.write_str(name),
+            Self::Field(parent, name) => write!(formatter, "{parent}.{name}"),
+            Self::Item(parent, index) => write!(formatter, "{parent}[{index}]"),
+        }
+    }
+}
+
+/// The name of a field, which is copied only if it is written with escapes.
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
 struct Finder<'a> {
-    path: String,
+    place: &'a Place<'a>,
     found: &'a mut Vec<String>,
 }
 
@@ -35,19 +60,20 @@ impl<'de> Visitor<'de> for Finder<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut seen = BTreeSet::new();
-        while let Some(key) = map.next_key::<String>()? {
-            let path = if self.path.is_empty() { key.clone() } else { format!("{}.{key}", self.path) };
-            if !seen.insert(key) {
-                self.found.push(path.clone());
+        while let Some(name) = map.next_key::<Name<'de>>()? {
+            let place = Place::Field(self.place, &name.0);
+            if seen.contains(&name) {
+                self.found.push(place.to_string());
             }
-            map.next_value_seed(Finder { path, found: self.found })?;
+            map.next_value_seed(Finder { place: &place, found: self.found })?;
+            seen.insert(name);
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let mut index = 0;
-        while list.next_element_seed(Finder { path: format!("{}[{index}]", self.path), found: self.found })?.is_some() {
+        while list.next_element_seed(Finder { place: &Place::Item(self.place, index), found: self.found })?.is_some() {
             index += 1;
         }
         Ok(())
