@@ -1,0 +1,365 @@
+//! What deployment-lite does, seen from outside: each with both forms, in a cluster of nodes that do their part, and with the
+//! numbers that upstream comes to ([BEHAVIOURS.md](../BEHAVIOURS.md)). The promises are judged at every commit besides.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
+#[path = "faults/promises.rs"]
+mod promises;
+#[path = "faults/workloads.rs"]
+#[allow(dead_code, reason = "each program uses a part")]
+mod workloads;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use deployment_lite::api::{BuiltIn, Lite};
+use http::Method;
+use operator_testkit::{
+    actor::{Behaviour, Nodes},
+    record::{Record, State},
+    request::Request,
+    simulation::{Limits, Simulation, Step, act, apply},
+};
+use serde_json::{Value, json};
+
+use self::workloads::{Mode, change, cluster, deployment, image, manifest, nodes, path};
+
+/// An image of this name never gets ready.
+const BAD: &str = "bad:1";
+const MERGE: &str = "application/merge-patch+json";
+
+/// Runs with two seeds, which have to keep all promises.
+fn run(simulation: &Simulation) -> Record {
+    let mut records: Vec<Record> = [1, 2].map(|seed| simulation.run(seed)).into();
+    for record in &records {
+        assert_eq!(record.violations, [], "seed {}", record.seed);
+    }
+    records.remove(0)
+}
+
+/// The deployment of three pods with another spec, on nodes where `bad:1` never gets ready.
+fn with<M: Mode>(spec: Value) -> Simulation {
+    let mut wanted = deployment::<M>("web");
+    wanted["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+    nodes::<M>(Nodes::new(3).with_image("bad", Behaviour::never_ready())).with(wanted.into())
+}
+
+fn group<M: Mode>() -> &'static str {
+    M::GROUP_VERSION.split_once('/').unwrap().0
+}
+
+/// What people see of each ReplicaSet, by its image: its size, how many are available, and its revision.
+fn sets<M: Mode>(state: &State) -> Vec<(String, u64, u64, String)> {
+    let mut sets: Vec<_> = of_sets::<M, _>(state, |set| {
+        let number = |value: &Value| value.as_u64().unwrap_or_default();
+        let revision = set["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str().unwrap_or("none");
+        let available = number(&set["status"]["availableReplicas"]);
+        (
+            image_of(&set["spec"]["template"]).to_owned(),
+            number(&set["spec"]["replicas"]),
+            available,
+            revision.to_owned(),
+        )
+    });
+    sets.sort();
+    sets
+}
+
+fn of_sets<M: Mode, T>(state: &State, view: impl Fn(&Value) -> T) -> Vec<T> {
+    state.list(group::<M>(), M::REPLICA_SET.1).map(|(_, set)| view(set)).collect()
+}
+
+/// The same as text, short enough to be compared: `web:1 3/3 r1`.
+fn shown<M: Mode>(record: &Record, step: usize) -> Vec<String> {
+    let sets = sets::<M>(&record.settled[step].state).into_iter();
+    sets.map(|(image, size, available, revision)| format!("{image} {available}/{size} r{revision}")).collect()
+}
+
+fn web_of<M: Mode>(record: &Record, step: usize) -> Value {
+    let state = &record.settled[step].state;
+    state.get(group::<M>(), M::DEPLOYMENT.1, "default", "web").unwrap().value().clone()
+}
+
+/// `Type=Status Reason` of each condition, sorted.
+fn conditions(object: &Value) -> Vec<String> {
+    let text = |condition: &Value, field: &str| condition[field].as_str().unwrap_or_default().to_owned();
+    let all = object["status"]["conditions"].as_array().into_iter().flatten();
+    let mut all: Vec<String> = all
+        .map(|condition| {
+            format!("{}={} {}", text(condition, "type"), text(condition, "status"), text(condition, "reason"))
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+fn image_of(holder: &Value) -> &str {
+    holder["spec"]["containers"][0]["image"].as_str().unwrap()
+}
+
+/// Each pod of a state.
+fn pods(state: &State) -> impl Iterator<Item = &Value> {
+    state.list("", "pods").map(|(_, pod)| pod.value())
+}
+
+fn names(state: &State) -> BTreeSet<String> {
+    pods(state).map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Says annotations of `web`.
+fn annotate<M: Mode>(annotations: Value) -> Step {
+    let patch = json!({"metadata": {"annotations": annotations}}).to_string();
+    let request = Request::new(Method::PATCH, path::<M>("web")).with_content(MERGE, patch);
+    act(move |_| vec![request.clone()])
+}
+
+/// Patches the pod that comes `number`-th by its name.
+fn patch_pod(number: usize, patch: Value) -> Step {
+    act(move |state| {
+        let name = names(state).into_iter().nth(number).unwrap();
+        let path = format!("/api/v1/namespaces/default/pods/{name}");
+        vec![Request::new(Method::PATCH, path).with_content(MERGE, patch.to_string())]
+    })
+}
+
+/// Messages of the events with this reason.
+fn events(record: &Record, reason: &str) -> Vec<String> {
+    let events = record.settled.last().unwrap().state.list("", "events");
+    let events = events.filter(|(_, event)| event["reason"] == reason);
+    events.map(|(_, event)| event["note"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// One check for both forms.
+macro_rules! behaviours {
+    ($($(#[$attribute:meta])* fn $name:ident<$mode:ident>() $body:block)*) => {$(
+        #[test]
+        $(#[$attribute])*
+        fn $name() {
+            fn check<$mode: Mode>() $body
+            check::<Lite>();
+            check::<BuiltIn>();
+        }
+    )*};
+}
+
+behaviours! {
+    fn a_rollout_that_is_stuck_keeps_its_limits_and_its_proportion_at_another_size<M>() {
+        // 25 % of 10: 3 more, 2 fewer.
+        let simulation = with::<M>(json!({"replicas": 10}))
+            .then(image::<M>(BAD))
+            .then(change::<M>(json!({"replicas": 15})))
+            .then(change::<M>(json!({"replicas": 5})))
+            .then(image::<M>("web:1"));
+        let record = run(&simulation);
+        assert_eq!(shown::<M>(&record, 1), ["bad:1 0/5 r2", "web:1 8/8 r1"]);
+        // 15 and 4 more: 8 of 13 are 12 of 19, 5 of 13 are 7.
+        assert_eq!(shown::<M>(&record, 2), ["bad:1 0/7 r2", "web:1 12/12 r1"]);
+        // 5 and 2 more: 12 of 19 are 4 of 7, 7 of 19 are 3; 4 have to be available.
+        assert_eq!(shown::<M>(&record, 3), ["bad:1 0/3 r2", "web:1 4/4 r1"]);
+        let sizes = of_sets::<M, _>(&record.settled[3].state, |set| {
+            let annotations = &set["metadata"]["annotations"];
+            ["desired-replicas", "max-replicas"].map(|name| annotations[format!("deployment.kubernetes.io/{name}")].clone())
+        });
+        assert_eq!(sizes, [[json!("5"), json!("7")], [json!("5"), json!("7")]]);
+        assert_eq!(shown::<M>(&record, 4), ["web:1 5/5 r3"]);
+    }
+
+    fn pods_that_do_not_serve_make_room_for_the_next_template_first<M>() {
+        let simulation = with::<M>(json!({"replicas": 4, "strategy": {"rollingUpdate": {"maxSurge": 2, "maxUnavailable": 1}}}))
+            .then(image::<M>(BAD))
+            .then(image::<M>("web:3"));
+        let record = run(&simulation);
+        assert_eq!(shown::<M>(&record, 1), ["bad:1 0/3 r2", "web:1 3/3 r1"]);
+        assert_eq!(shown::<M>(&record, 2), ["web:3 4/4 r3"]);
+        let begun = record.settled[1].time;
+        let deleted = record.commits.iter().filter(|commit| commit.time > begun && &*commit.collection.plural == "pods");
+        let marked = deleted.filter(|commit| {
+            let mark = |object: &Value| !object["metadata"]["deletionTimestamp"].is_null();
+            mark(&commit.after) && commit.before.as_ref().is_some_and(|before| !mark(before))
+        });
+        let order: Vec<String> = marked.map(|commit| image_of(&commit.after).to_owned()).collect();
+        assert_eq!(order, ["bad:1", "bad:1", "bad:1", "web:1", "web:1", "web:1"]);
+    }
+
+    fn who_pauses_changes_the_size_only_and_goes_on_later<M>() {
+        let simulation = with::<M>(json!({"replicas": 2, "progressDeadlineSeconds": 60}))
+            .then(change::<M>(json!({"paused": true})))
+            .then(image::<M>("web:2"))
+            .then(change::<M>(json!({"replicas": 3})))
+            .then(change::<M>(json!({"paused": false})));
+        let record = run(&simulation);
+        let progressing = |step| conditions(&web_of::<M>(&record, step)).pop().unwrap();
+        assert_eq!(progressing(0), "Progressing=True NewReplicaSetAvailable");
+        for (step, sets) in [(1, "web:1 2/2 r1"), (2, "web:1 2/2 r1"), (3, "web:1 3/3 r1")] {
+            assert_eq!(shown::<M>(&record, step), [sets]);
+            assert_eq!(progressing(step), "Progressing=Unknown DeploymentPaused");
+        }
+        assert_eq!(shown::<M>(&record, 4), ["web:2 3/3 r2"]);
+        assert_eq!(progressing(4), "Progressing=True NewReplicaSetAvailable");
+    }
+
+    fn a_former_template_gets_its_replica_set_back_with_a_new_revision<M>() {
+        let simulation = with::<M>(json!({"replicas": 1, "revisionHistoryLimit": 2}))
+            .then(image::<M>("web:2"))
+            .then(image::<M>("web:3"))
+            .then(image::<M>("web:1"))
+            .then(image::<M>("web:4"))
+            .then(image::<M>("web:1"));
+        let record = run(&simulation);
+        assert_eq!(shown::<M>(&record, 2), ["web:1 0/0 r1", "web:2 0/0 r2", "web:3 1/1 r3"]);
+        assert_eq!(shown::<M>(&record, 3), ["web:1 1/1 r4", "web:2 0/0 r2", "web:3 0/0 r3"]);
+        assert_eq!(shown::<M>(&record, 4), ["web:1 0/0 r4", "web:3 0/0 r3", "web:4 1/1 r5"]);
+        assert_eq!(shown::<M>(&record, 5), ["web:1 1/1 r6", "web:3 0/0 r3", "web:4 0/0 r5"]);
+        let history = of_sets::<M, _>(&record.settled[5].state, |set| {
+            set["metadata"]["annotations"]["deployment.kubernetes.io/revision-history"].clone()
+        });
+        assert_eq!(history.iter().filter(|history| **history == json!("1,4")).count(), 1);
+        let revisions: Vec<Value> = (0..6)
+            .map(|step| web_of::<M>(&record, step)["metadata"]["annotations"]["deployment.kubernetes.io/revision"].clone())
+            .collect();
+        assert_eq!(revisions, ["1", "2", "3", "4", "5", "6"]);
+    }
+
+    fn a_wish_to_go_back_is_met_once<M>() {
+        let back = |revision| annotate::<M>(json!({"deprecated.deployment.rollback.to": revision}));
+        let simulation = with::<M>(json!({"replicas": 1, "revisionHistoryLimit": 10}))
+            .then(annotate::<M>(json!({"example.com/why": "first"})))
+            .then(image::<M>("web:2"))
+            .then(annotate::<M>(json!({"example.com/why": "second"})))
+            .then(back("1"))
+            .then(back("0"))
+            .then(back("9"))
+            .then(back("4"));
+        let record = run(&simulation);
+        let at = |step| {
+            let web = web_of::<M>(&record, step);
+            let annotations = &web["metadata"]["annotations"];
+            assert_eq!(annotations["deprecated.deployment.rollback.to"], Value::Null);
+            (image_of(&web["spec"]["template"]).to_owned(), annotations["example.com/why"].as_str().unwrap().to_owned())
+        };
+        let pair = |image: &str, why: &str| (image.to_owned(), why.to_owned());
+        assert_eq!([3, 4, 5].map(at), [pair("web:2", "second"), pair("web:1", "first"), pair("web:2", "second")]);
+        assert_eq!(shown::<M>(&record, 5), ["web:1 0/0 r3", "web:2 1/1 r4"]);
+        assert_eq!(shown::<M>(&record, 7), ["web:1 0/0 r3", "web:2 1/1 r4"]);
+        let told = |reason: &str| events(&record, reason).len();
+        assert_eq!([told("DeploymentRollbackRevisionNotFound"), told("DeploymentRollbackTemplateUnchanged")], [1, 1]);
+    }
+
+    fn no_progress_is_told_when_its_time_is_over_and_taken_back_when_there_is_some<M>() {
+        let long = Limits { settles_after: Duration::from_secs(300), ..Limits::default() };
+        let simulation = with::<M>(json!({"progressDeadlineSeconds": 120}))
+            .then(image::<M>(BAD))
+            .then(image::<M>("web:2"))
+            .limits(long);
+        let record = run(&simulation);
+        let available = "Available=True MinimumReplicasAvailable";
+        let good = [available, "Progressing=True NewReplicaSetAvailable"];
+        assert_eq!(conditions(&web_of::<M>(&record, 0)), good);
+        assert_eq!(conditions(&web_of::<M>(&record, 1)), [available, "Progressing=False ProgressDeadlineExceeded"]);
+        assert_eq!(conditions(&web_of::<M>(&record, 2)), good);
+        let reason = |object: &Value| {
+            let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            conditions.into_iter().find(|condition| condition["type"] == "Progressing").map(|found| found["reason"].clone())
+        };
+        let of_web = record.commits.iter().filter(|commit| &*commit.collection.plural == M::DEPLOYMENT.1);
+        let told = of_web.filter(|commit| reason(&commit.after) == Some(json!("ProgressDeadlineExceeded"))).map(|commit| commit.time);
+        let made = record.commits.iter().filter(|commit| {
+            commit.before.is_none() && &*commit.collection.plural == M::REPLICA_SET.1 && image_of(&commit.after["spec"]["template"]) == BAD
+        });
+        let waited = told.min().unwrap() - made.map(|commit| commit.time).min().unwrap();
+        let waited = waited.total(jiff::Unit::Second).unwrap();
+        assert!((120.0..140.0).contains(&waited), "{waited} s");
+    }
+
+    fn who_is_ready_counts_only_after_min_ready_seconds<M>() {
+        let simulation = with::<M>(json!({"minReadySeconds": 30, "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}))
+            .then(image::<M>("web:2"));
+        let record = run(&simulation);
+        assert_eq!(shown::<M>(&record, 1), ["web:2 3/3 r2"]);
+        let begun = record.commits.iter().map(|commit| commit.time).find(|time| *time > record.settled[0].time);
+        let took = (record.settled[1].time - begun.unwrap()).total(jiff::Unit::Second).unwrap();
+        assert!((90.0..120.0).contains(&took), "one after the other, each 30 s: {took} s");
+    }
+
+    fn the_pod_whose_deletion_costs_least_goes_first<M>() {
+        let cost = |number, cost: &str| {
+            patch_pod(number, json!({"metadata": {"annotations": {"controller.kubernetes.io/pod-deletion-cost": cost}}}))
+        };
+        let simulation = with::<M>(json!({"replicas": 4}))
+            .then(cost(0, "5"))
+            .then(cost(1, "-5"))
+            .then(cost(3, "10"))
+            .then(change::<M>(json!({"replicas": 3})))
+            .then(change::<M>(json!({"replicas": 2})))
+            .then(change::<M>(json!({"replicas": 1})));
+        let record = run(&simulation);
+        let all: Vec<String> = names(&record.settled[3].state).into_iter().collect();
+        let left = |numbers: &[usize]| numbers.iter().map(|number| all[*number].clone()).collect::<BTreeSet<_>>();
+        assert_eq!(names(&record.settled[4].state), left(&[0, 2, 3]));
+        assert_eq!(names(&record.settled[5].state), left(&[0, 3]));
+        assert_eq!(names(&record.settled[6].state), left(&[3]));
+    }
+
+    fn who_has_no_node_goes_before_who_runs_and_doubles_go_before_singles<M>() {
+        // Three nodes with two places each.
+        let simulation = |replicas: u32| {
+            let mut wanted = deployment::<M>("web");
+            wanted["spec"]["replicas"] = replicas.into();
+            nodes::<M>(Nodes::new(3).with_room(2)).with(wanted.into())
+        };
+        let on_nodes = |record: &Record, step: usize| {
+            let state = &record.settled[step].state;
+            let nodes: Vec<_> = pods(state).filter_map(|pod| pod["spec"]["nodeName"].as_str()).collect();
+            (names(state).len(), nodes.len(), nodes.into_iter().collect::<BTreeSet<_>>().len())
+        };
+        let waiting = run(&simulation(8).then(change::<M>(json!({"replicas": 6}))));
+        assert_eq!([0, 1].map(|step| on_nodes(&waiting, step)), [(8, 6, 3), (6, 6, 3)]);
+        let doubled = run(&simulation(4).then(change::<M>(json!({"replicas": 3}))));
+        assert_eq!([0, 1].map(|step| on_nodes(&doubled, step)), [(4, 4, 3), (3, 3, 3)]);
+    }
+
+    fn other_limits_alone_move_no_pod<M>() {
+        let simulation = with::<M>(json!({"minReadySeconds": 1}))
+            .then(change::<M>(json!({"strategy": {"rollingUpdate": {"maxSurge": 2}}})))
+            .then(change::<M>(json!({"minReadySeconds": 2, "revisionHistoryLimit": 3, "progressDeadlineSeconds": 700})))
+            .then(annotate::<M>(json!({"example.com/why": "because"})));
+        let record = run(&simulation);
+        for step in 0..4 {
+            assert_eq!(names(&record.settled[step].state), names(&record.settled[0].state));
+            assert_eq!(shown::<M>(&record, step), ["web:1 3/3 r1"]);
+        }
+        let told = of_sets::<M, _>(&record.settled[3].state, |set| {
+            (set["spec"]["minReadySeconds"].clone(), set["metadata"]["annotations"]["example.com/why"].clone())
+        });
+        assert_eq!(told, [(json!(2), json!("because"))]);
+    }
+
+    fn a_replica_set_of_ones_own_is_adopted_with_its_pods<M>() {
+        let mut own = json!({
+            "apiVersion": M::GROUP_VERSION,
+            "kind": M::REPLICA_SET.0,
+            "metadata": {"name": "own", "labels": {"app": "web"}},
+            "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}},
+        });
+        own["spec"]["template"] = deployment::<M>("web")["spec"]["template"].clone();
+        let simulation = cluster::<M>().with(own.into()).then(apply(manifest::<M>("web")));
+        let record = run(&simulation);
+        let before = names(&record.settled[0].state);
+        let after = names(&record.settled[1].state);
+        assert_eq!((before.len(), after.len()), (2, 3));
+        assert!(before.is_subset(&after));
+        assert_eq!(shown::<M>(&record, 1), ["web:1 3/3 r1"]);
+    }
+
+    fn the_status_says_what_there_is<M>() {
+        let record = run(&with::<M>(json!({})).then(image::<M>(BAD)).then(image::<M>("web:1")));
+        let status = |step| {
+            let status = web_of::<M>(&record, step)["status"].clone();
+            ["replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas"]
+                .map(|name| status[name].as_u64().unwrap_or_default())
+        };
+        assert_eq!(status(0), [3, 3, 3, 3, 0]);
+        assert_eq!(status(1), [4, 1, 3, 3, 1]);
+        let generations = web_of::<M>(&record, 1);
+        assert_eq!(generations["status"]["observedGeneration"], generations["metadata"]["generation"]);
+    }
+}
