@@ -175,10 +175,9 @@ fn grace(now: Timestamp, resource: &Resource, options: &DeleteOptions, live: &Ob
     let own = live["spec"]["terminationGracePeriodSeconds"].as_i64();
     let is_over = matches!(live["status"]["phase"].as_str(), Some("Failed" | "Succeeded"));
     let is_placed = !live["spec"]["nodeName"].as_str().unwrap_or_default().is_empty();
-    let seconds = match options.grace_period_seconds.or(own).unwrap_or_default() {
-        _ if !is_placed || is_over => 0,
-        seconds if seconds < 0 => 1,
-        seconds => seconds,
+    let seconds = match is_placed && !is_over {
+        true => options.grace_period_seconds.or(own).unwrap_or_default(),
+        false => 0,
     };
     Grace::Until(now + Duration::from_secs(seconds.unsigned_abs()), seconds)
 }

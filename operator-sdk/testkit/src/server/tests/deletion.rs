@@ -64,6 +64,19 @@ fn a_pod_on_a_node_stays_until_its_kubelet_deletes_it() {
 }
 
 #[test]
+fn a_negative_time_to_end_is_a_second() {
+    let mut own = pod();
+    own["spec"]["terminationGracePeriodSeconds"] = json!(-5);
+    for (pod, query) in [(own, ""), (pod(), "?gracePeriodSeconds=-5")] {
+        let mut bench = Bench::new();
+        bench.post(PODS, &pod);
+        let marked = bench.delete(&format!("{PODS}/p{query}")).to_value();
+        assert_eq!(marked["metadata"]["deletionGracePeriodSeconds"], 1, "{query}");
+        assert_eq!(marked["metadata"]["deletionTimestamp"], "2026-01-01T00:00:01Z");
+    }
+}
+
+#[test]
 fn the_policy_of_a_deletion_becomes_a_finalizer() {
     for (policy, finalizers) in [("Foreground", json!(["foregroundDeletion"])), ("Orphan", json!(["orphan"]))] {
         let mut bench = Bench::new();
