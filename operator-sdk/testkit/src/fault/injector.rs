@@ -76,6 +76,11 @@ impl Injector {
         (now, strikes)
     }
 
+    /// Nothing strikes any more; counting goes on.
+    pub(crate) fn end(&mut self) {
+        self.plan = Plan::default();
+    }
+
     /// What strikes at set times, in milliseconds, and whom.
     pub(crate) fn timed(&self) -> Vec<(u64, String, Strike)> {
         let timed = |(index, fault): (usize, &crate::fault::Fault)| match &fault.at {

@@ -146,6 +146,8 @@ fn deadline(world: &World, begun: Timestamp, within: Duration) -> Timestamp {
 async fn stay_quiet(world: &World, simulation: &Simulation) {
     let span = simulation.limits.stays_quiet_for;
     let begun = world.now();
+    // What strikes several times in a row may not have had its fill.
+    world.injector().end();
     let (requests, commits) = {
         let recorder = world.recorder();
         (recorder.record().requests.len(), recorder.record().commits.len())

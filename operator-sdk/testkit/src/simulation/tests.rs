@@ -10,14 +10,14 @@ use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, ResourceExt,
-    api::{ListParams, PostParams, WatchEvent, WatchParams},
+    api::{ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams},
 };
 use serde_json::json;
 use tokio::time::sleep;
 
 use super::*;
 use crate::{
-    fault::{Effect, Fault, Moment, Outage, Seconds},
+    fault::{Effect, Fault, Moment, Outage, Seconds, Times},
     store::{Change, Commit},
 };
 
@@ -127,6 +127,25 @@ fn a_frozen_process_stands_still_and_goes_on_as_if_nothing_had_been() {
     assert!(sent(2).duration_since(sent(1)) >= jiff::SignedDuration::from_secs(60));
     assert_eq!(record.violations, []);
     assert!(!record.log.iter().any(|line| line.text.contains("starts again")), "{:?}", record.log);
+}
+
+/// Writes what is there already, every ten minutes.
+async fn repeat(environment: Environment) -> Result<(), String> {
+    let maps = Api::<ConfigMap>::namespaced(environment.client(), "default");
+    loop {
+        let _ = maps.patch("a", &PatchParams::default(), &Patch::Merge(json!({}))).await;
+        sleep(Duration::from_secs(600)).await;
+    }
+}
+
+#[test]
+fn what_strikes_many_times_leaves_the_quiet_hour_alone() {
+    let simulation = Simulation::new().process("repeat", User::administrator(), repeat).with(maps(&["a"]));
+    let race = Effect::Race(Times { times: 50 });
+    let record = simulation.run_with(1, &Plan::of([Fault::new(Moment::write("repeat", 1), race)]));
+    assert_eq!(record.violations, []);
+    assert_eq!(record.struck.len(), 1);
+    assert!(record.effective_writes().next().is_none() && record.requests.len() > 5);
 }
 
 #[test]
