@@ -29,7 +29,7 @@ use tokio::{
 use crate::{
     client::Written,
     error::Result,
-    object::{Key, Object, Revision, Uid, controller_of},
+    object::{Key, Object, Revision, Uid, controller_of, revision_of},
     permission::{Permission, Verb},
 };
 
@@ -39,7 +39,7 @@ pub trait AnyWatch: Send + Sync {
     fn resource(&self) -> String;
     /// True once the first list has been stored.
     fn is_synced(&self) -> bool;
-    /// True if the cache shows what was written, or something newer. `None` if the write concerns another kind.
+    /// True if the cache shows what was written or found, or something newer. `None` if the write concerns another kind.
     fn has_seen(&self, written: &Written) -> Option<bool>;
     /// Asks for a fresh, consistent list; returns its number for [`AnyWatch::relisted`].
     fn relist(&self) -> u64;
@@ -288,10 +288,11 @@ impl<K: Object> AnyWatch for Shared<K> {
         }
         Some(self.with_store(|store| match written {
             Written::Revision { revision, .. } => store.revision() >= *revision,
-            Written::Deleted { key, uid, .. } | Written::Gone { key, uid, .. } => {
-                store.metadata(key).is_none_or(|metadata| {
-                    metadata.uid.as_deref() != Some(uid.as_str()) || metadata.deletion_timestamp.is_some()
-                })
+            Written::Deleted { key, uid, .. } => store.metadata(key).is_none_or(|metadata| {
+                metadata.uid.as_deref() != Some(uid.as_str()) || metadata.deletion_timestamp.is_some()
+            }),
+            Written::Outdated { key, revision, .. } => {
+                store.metadata(key).and_then(revision_of).is_none_or(|held| held > *revision)
             }
             Written::Unknown { .. } => false,
         }))
@@ -336,12 +337,38 @@ fn list_revision(resource_version: Option<&str>) -> Revision {
 
 #[cfg(test)]
 mod tests {
+    use std::any::TypeId;
+
     use k8s_openapi::{
         api::core::v1::{ConfigMap, Pod},
         apimachinery::pkg::apis::meta::v1::OwnerReference,
     };
 
     use super::*;
+
+    #[test]
+    fn that_a_write_was_outdated_is_known_once_there_is_a_later_version_or_none() {
+        let at = |revision: &str| ConfigMap {
+            metadata: ObjectMeta {
+                name: Some("web".to_owned()),
+                namespace: Some("default".to_owned()),
+                resource_version: Some(revision.to_owned()),
+                ..ObjectMeta::default()
+            },
+            ..ConfigMap::default()
+        };
+        let outdated = Written::Outdated {
+            kind: TypeId::of::<ConfigMap>(),
+            key: at("5").key(),
+            revision: Revision::parse("5").unwrap(),
+        };
+        let is_known = |held: Option<&str>| Watch::holding(held.map(at)).erased().has_seen(&outdated);
+        assert_eq!(is_known(Some("4")), Some(false), "not even what the write was based on");
+        assert_eq!(is_known(Some("5")), Some(false));
+        assert_eq!(is_known(Some("6")), Some(true));
+        assert_eq!(is_known(None), Some(true));
+        assert_eq!(Watch::<Pod>::new().erased().has_seen(&outdated), None, "a kind that this cache does not hold");
+    }
 
     #[test]
     fn only_this_very_incarnation_of_a_controller_is_found() {

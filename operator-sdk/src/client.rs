@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use crate::{
     error::RequestError,
-    object::{Key, Object, Target},
+    object::{Key, Object, Target, Uid},
     permission::{Permission, Verb},
 };
 
@@ -131,12 +131,18 @@ impl Client {
         let deleted =
             self.write::<K, _>(Permission::of::<K>(Verb::Delete), key, api.delete(&key.name, &parameters)).await;
         match deleted {
-            Ok(_) => {}
-            Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(error),
+            Err(error) if !error.is_not_found() => {
+                // No version was asked for, so it is another incarnation.
+                if error.is_conflict() {
+                    self.journal.note_deleted::<K>(key, &target.uid, false);
+                }
+                Err(error)
+            }
+            _ => {
+                self.journal.note_deleted::<K>(key, &target.uid, true);
+                Ok(())
+            }
         }
-        self.journal.note_deleted::<K>(target);
-        Ok(())
     }
 
     /// Changes an object by JSON merge patch, provided that it is still at the revision of `target`.
@@ -154,7 +160,7 @@ impl Client {
         let (parameters, patch) = (PatchParams::default(), Patch::Merge(patch));
         let patched =
             self.write::<K, _>(Permission::of::<K>(Verb::Patch), key, api.patch(&key.name, &parameters, &patch)).await;
-        let patched = self.unless_gone::<K, _>(target, patched)?;
+        let patched = self.unless_outdated::<K, _>(target, patched)?;
         self.journal.note_revision(&patched);
         Ok(patched)
     }
@@ -188,9 +194,16 @@ impl Client {
     {
         let api: Api<K> = self.namespaced(key);
         let parameters = PatchParams::apply(self.writes.manager).force();
+        let uid = object["metadata"]["uid"].as_str().map(Uid::from);
         let patch = Patch::Apply(object);
         let request = api.patch(&key.name, &parameters, &patch);
-        let applied = self.write::<K, _>(Permission::of::<K>(Verb::Patch), key, request).await?;
+        let applied = self.write::<K, _>(Permission::of::<K>(Verb::Patch), key, request).await;
+        if let (Err(error), Some(uid)) = (&applied, &uid)
+            && error.is_conflict()
+        {
+            self.journal.note_deleted::<K>(key, uid, false);
+        }
+        let applied = applied?;
         self.journal.note_revision(&applied);
         Ok(applied)
     }
@@ -221,17 +234,24 @@ impl Client {
         let request = api.replace_status(&key.name, &parameters, object);
         let written = self.write::<K, _>(Permission::on_subresource::<K>(Verb::Update, "status"), &key, request).await;
         let written = match Target::of(object) {
-            Ok(target) => self.unless_gone::<K, _>(&target, written)?,
+            Ok(target) => self.unless_outdated::<K, _>(&target, written)?,
             Err(_) => written?,
         };
         self.journal.note_revision(&written);
         Ok(written)
     }
 
-    /// That an object turns out to be gone is news that the cache may lack: nothing more is done for it until it has it.
-    fn unless_gone<K: Object, T>(&self, target: &Target, answer: Result<T, RequestError>) -> Result<T, RequestError> {
-        if answer.as_ref().is_err_and(RequestError::is_not_found) {
-            self.journal.note_gone::<K>(target);
+    /// That an object turns out to be gone, or other than it was, is news that the cache may lack: nothing more is done for
+    /// it until it has it.
+    fn unless_outdated<K: Object, T>(
+        &self,
+        target: &Target,
+        answer: Result<T, RequestError>,
+    ) -> Result<T, RequestError> {
+        match &answer {
+            Err(error) if error.is_not_found() => self.journal.note_deleted::<K>(&target.key, &target.uid, false),
+            Err(error) if error.is_conflict() => self.journal.note_outdated::<K>(target),
+            _ => {}
         }
         answer
     }

@@ -24,7 +24,7 @@ pub trait Object:
 
     /// The revision this copy was read at; `None` before creation.
     fn revision(&self) -> Option<Revision> {
-        self.meta().resource_version.as_deref().and_then(Revision::parse)
+        revision_of(self.meta())
     }
 
     /// True once a deletion has been accepted, even while finalizers or a grace period hold the object.
@@ -51,6 +51,11 @@ impl<K> Object for K where
 /// The owner reference that says who controls the object of this metadata, if any.
 pub fn controller_of(metadata: &ObjectMeta) -> Option<&OwnerReference> {
     metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
+}
+
+/// The revision that the copy of this metadata was read at; `None` before creation.
+pub fn revision_of(metadata: &ObjectMeta) -> Option<Revision> {
+    metadata.resource_version.as_deref().and_then(Revision::parse)
 }
 
 /// Namespace (for namespaced kinds) and name: the identity of a work item.

@@ -12,7 +12,7 @@ use super::read::{Read, Unreadable};
 use crate::{
     client::Mark,
     error::{Error, Result},
-    object::{Key, Object, Revision, Uid, controller_of},
+    object::{Key, Object, Revision, Uid, controller_of, revision_of},
 };
 
 /// One object came, changed or went.
@@ -64,7 +64,7 @@ impl<K: Object> Slot<K> {
     }
 
     fn revision(&self) -> Option<Revision> {
-        self.metadata().resource_version.as_deref().and_then(Revision::parse)
+        revision_of(self.metadata())
     }
 
     fn whole(&self) -> Option<&Arc<K>> {

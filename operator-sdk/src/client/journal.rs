@@ -26,15 +26,17 @@ pub enum Written {
         key: Key,
         /// The incarnation.
         uid: Uid,
+        /// Whether by this write; if not, it found that somebody else had done it.
+        is_own: bool,
     },
-    /// Not written: a write found that somebody else had deleted it.
-    Gone {
+    /// Not written: a write found that somebody else had written it, or made another of its name.
+    Outdated {
         /// The type.
         kind: TypeId,
         /// The object.
         key: Key,
-        /// The incarnation.
-        uid: Uid,
+        /// What the write was based on; the least of all if that is not known.
+        revision: Revision,
     },
     /// Sent, but no answer says what became of it; only a list that is asked for later can tell.
     Unknown {
@@ -49,7 +51,7 @@ impl Written {
         let kind = match self {
             Self::Revision { kind, .. }
             | Self::Deleted { kind, .. }
-            | Self::Gone { kind, .. }
+            | Self::Outdated { kind, .. }
             | Self::Unknown { kind } => kind,
         };
         *kind == TypeId::of::<K>()
@@ -59,9 +61,9 @@ impl Written {
     pub fn mark(&self) -> Option<Mark> {
         match self {
             Self::Revision { revision, .. } => Some(Mark::Revision(*revision)),
-            Self::Deleted { uid, .. } => Some(Mark::Deletion(uid.clone())),
-            // The event of a stranger's deletion is news.
-            Self::Gone { .. } | Self::Unknown { .. } => None,
+            Self::Deleted { uid, is_own: true, .. } => Some(Mark::Deletion(uid.clone())),
+            // The event of what a stranger did is news.
+            Self::Deleted { .. } | Self::Outdated { .. } | Self::Unknown { .. } => None,
         }
     }
 }
@@ -126,12 +128,14 @@ impl Journal {
         }
     }
 
-    pub(super) fn note_deleted<K: Object>(&self, target: &Target) {
-        self.note(Written::Deleted { kind: TypeId::of::<K>(), key: target.key.clone(), uid: target.uid.clone() });
+    /// Notes that this incarnation is gone, by this write or as it found.
+    pub(super) fn note_deleted<K: Object>(&self, key: &Key, uid: &Uid, is_own: bool) {
+        self.note(Written::Deleted { kind: TypeId::of::<K>(), key: key.clone(), uid: uid.clone(), is_own });
     }
 
-    pub(super) fn note_gone<K: Object>(&self, target: &Target) {
-        self.note(Written::Gone { kind: TypeId::of::<K>(), key: target.key.clone(), uid: target.uid.clone() });
+    pub(super) fn note_outdated<K: Object>(&self, target: &Target) {
+        let revision = Revision::parse(&target.resource_version).unwrap_or_default();
+        self.note(Written::Outdated { kind: TypeId::of::<K>(), key: target.key.clone(), revision });
     }
 
     fn note(&self, written: Written) {
@@ -150,14 +154,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deletion_by_somebody_else_is_news_and_one_of_our_own_is_not() {
+    fn what_somebody_else_did_is_news_and_a_deletion_of_our_own_is_not() {
         let uid = Uid::from("1");
         let target =
             Target { key: Key::namespaced("default", "web"), uid: uid.clone(), resource_version: "1".to_owned() };
         let journal = Journal::default();
-        journal.note_deleted::<Pod>(&target);
-        journal.note_gone::<Pod>(&target);
+        for is_own in [true, false] {
+            journal.note_deleted::<Pod>(&target.key, &uid, is_own);
+        }
+        journal.note_outdated::<Pod>(&target);
         let marks: Vec<Option<Mark>> = journal.take().iter().map(Written::mark).collect();
-        assert_eq!(marks, [Some(Mark::Deletion(uid)), None]);
+        assert_eq!(marks, [Some(Mark::Deletion(uid)), None, None]);
     }
 }

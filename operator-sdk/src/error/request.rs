@@ -70,6 +70,11 @@ impl RequestError {
         self.reason() == Some("AlreadyExists")
     }
 
+    /// True if the object was not as the request said: at another version, or another incarnation.
+    pub fn is_conflict(&self) -> bool {
+        self.reason() == Some("Conflict")
+    }
+
     /// True if there was no such object.
     pub fn is_not_found(&self) -> bool {
         self.code() == Some(404)

@@ -27,7 +27,8 @@ use operator_testkit::{
 use serde_json::{Value, json};
 
 use self::workloads::{
-    Mode, OPERATOR, cluster, deletion, deployment, image, manifest, nodes, path, recreation, rollout, scaling, web,
+    Mode, OPERATOR, cluster, deletion, deployment, image, manifest, nodes, path, recreation, replacement, rollout,
+    scaling, web,
 };
 
 fn settles(simulation: &Simulation) {
@@ -84,14 +85,8 @@ fn image_of(pod: &Value) -> &str {
 #[test]
 fn t06_who_is_deleted_and_comes_back_at_once_gets_pods_of_his_own() {
     fn check<M: Mode>() {
-        let again = act(|_| {
-            let body = deployment::<M>("web");
-            let collection = path::<M>("").trim_end_matches('/').to_owned();
-            let delete = Request::new(Method::DELETE, path::<M>("web"));
-            vec![delete, Request::new(Method::POST, collection).with_body(&body)]
-        });
         for seed in 1..10 {
-            let record = web::<M>().then(again.clone()).run(seed);
+            let record = replacement::<M>().run(seed);
             assert_eq!(record.violations, [], "seed {seed}");
             assert_eq!(pods(last(&record)), 3, "seed {seed}");
         }

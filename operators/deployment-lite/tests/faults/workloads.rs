@@ -93,6 +93,17 @@ pub(crate) fn return_of_a_name<M: Mode>() -> Simulation {
     deletion::<M>().then(apply(manifest::<M>("web")))
 }
 
+/// Gone and there again under the same name, in the same instant.
+pub(crate) fn replacement<M: Mode>() -> Simulation {
+    let again = act(|_| {
+        let body = deployment::<M>("web");
+        let collection = path::<M>("").trim_end_matches('/').to_owned();
+        let delete = Request::new(Method::DELETE, path::<M>("web"));
+        vec![delete, Request::new(Method::POST, collection).with_body(&body)]
+    });
+    web::<M>().then(again)
+}
+
 /// A deployment of three pods.
 pub(crate) fn manifest<M: Mode>(name: &str) -> Manifest {
     Manifest::from(deployment::<M>(name))
