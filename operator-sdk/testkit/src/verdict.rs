@@ -9,7 +9,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    explore::Saved,
+    explore::{Saved, target},
     fault::Plan,
     record::{Record, Requested, Violation},
 };
@@ -53,6 +53,8 @@ pub struct Finding {
     /// Requests and log, in the order of time, and how far each line is from what matters.
     history: Vec<(Timestamp, String)>,
     struck: Option<Timestamp>,
+    /// What each fault of the plan strikes.
+    strikes: Vec<String>,
 }
 
 impl Finding {
@@ -63,6 +65,7 @@ impl Finding {
             violations,
             history: history(record),
             struck: record.struck.values().min().copied(),
+            strikes: record.plan.faults.iter().map(|fault| target::at(record, &fault.at)).collect(),
         }
     }
 
@@ -138,8 +141,8 @@ impl fmt::Display for Finding {
         if let Some(more) = self.violations.len().checked_sub(VIOLATIONS_MAX).filter(|more| *more > 0) {
             writeln!(formatter, "✗ and {more} more")?;
         }
-        let saved = Saved::of(self.seed, &self.plan);
-        let plan = serde_saphyr::to_string(&saved).unwrap_or_default();
+        let saved = Saved::of(self.seed, &self.plan, &self.strikes);
+        let plan = saved.text().unwrap_or_default();
         writeln!(formatter, "plan:\n{}", indented(plan.lines()))?;
         let span = self.history.last().map_or(SignedDuration::ZERO, |(last, _)| last.duration_since(self.history[0].0));
         writeln!(formatter, "log ({} lines over {span:#}):\n{}", self.history.len(), indented(self.excerpt()))?;

@@ -8,7 +8,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Fault, Plan};
+use super::target;
+use crate::{
+    fault::{Effect, Fault, Moment, Plan},
+    record::{Record, Violation},
+};
 
 /// Names the file of the plan that is to be replayed, instead of all others.
 pub const REPLAY: &str = "OPERATOR_TESTKIT_REPLAY";
@@ -23,18 +27,63 @@ pub struct Saved {
     /// The seed.
     pub seed: u64,
     /// The plan.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<SavedFault>,
+}
+
+/// A fault, and by what it is known again: the number of its moment moves with every change of what is asked before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedFault {
+    /// When.
+    pub at: Moment,
+    /// What.
+    pub effect: Effect,
+    /// What it struck when it was saved, as in `PUT /api/v1/…` or `ADDED Pod default/web-*`; empty at a time.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub struck: String,
 }
 
 impl Saved {
-    /// A plan of the test that is running.
-    pub(crate) fn of(seed: u64, plan: &Plan) -> Self {
-        Self { test: test_name(), seed, faults: plan.faults.clone() }
+    /// A plan of the test that is running, and what each of its faults strikes.
+    pub(crate) fn of(seed: u64, plan: &Plan, strikes: &[String]) -> Self {
+        let faults = plan.faults.iter().zip(strikes).map(|(fault, struck)| SavedFault {
+            at: fault.at.clone(),
+            effect: fault.effect.clone(),
+            struck: struck.clone(),
+        });
+        Self { test: test_name(), seed, faults: faults.collect() }
     }
 
     /// The plan.
     pub fn plan(&self) -> Plan {
-        Plan { faults: self.faults.clone() }
+        Plan::of(self.faults.iter().map(|saved| Fault::new(saved.at.clone(), saved.effect.clone())))
+    }
+
+    /// That in this run of it some of its faults do not strike what they struck, so that it guards something else, or
+    /// nothing.
+    pub(super) fn moved(&self, path: &Path, record: &Record) -> Option<Violation> {
+        let moved = self.faults.iter().enumerate().filter_map(|(index, saved)| {
+            let now = target::at(record, &saved.at);
+            let strikes = record.struck.contains_key(&index);
+            if strikes && now == saved.struck {
+                return None;
+            }
+            let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
+            let (then, now) = (or(&saved.struck, "nothing that is noted"), or(&now, "nothing"));
+            let now = if strikes { now } else { format!("nothing at {now}") };
+            let fault = Fault::new(saved.at.clone(), saved.effect.clone());
+            Some(format!("\n  {fault}\n    struck {then}\n    now strikes {now}"))
+        });
+        let moved: String = moved.collect();
+        (!moved.is_empty()).then(|| Violation {
+            oracle: "saved plan",
+            time: record.struck.values().min().copied().unwrap_or(record.end),
+            message: format!(
+                "{} is out of date:{moved}\n  look whether the case still exists: explore, and save what is found in its \
+                 place; or correct the number and `struck`; or delete the plan",
+                path.display()
+            ),
+        })
     }
 
     /// Reads a file.
@@ -55,18 +104,27 @@ impl Saved {
         (saved.test.is_empty() || saved.test == test_name()).then_some(saved)
     }
 
-    /// All plans of a folder, by name; none if there is no such folder.
-    pub(super) fn all_of(folder: &Path) -> Vec<Self> {
+    /// All plans of a folder, by the paths of their files; none if there is no such folder.
+    pub(super) fn all_of(folder: &Path) -> Vec<(PathBuf, Self)> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let is_plan = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml");
         let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_plan).collect();
         paths.sort();
-        paths.iter().map(|path| Self::read(path)).collect()
+        let with_plan = |path: PathBuf| {
+            let saved = Self::read(&path);
+            (path, saved)
+        };
+        paths.into_iter().map(with_plan).collect()
+    }
+
+    /// As it stands in a file: each field on a line of its own, however long.
+    pub(crate) fn text(&self) -> Option<String> {
+        serde_saphyr::to_string_with_options(self, serde_saphyr::ser_options! { prefer_block_scalars: false }).ok()
     }
 
     /// Writes it where the command that replays it finds it; returns the path.
     pub(crate) fn keep(&self) -> Option<PathBuf> {
-        let text = serde_saphyr::to_string(self).ok()?;
+        let text = self.text()?;
         let folder = env::temp_dir().join("operator-testkit");
         fs::create_dir_all(&folder).ok()?;
         let digest = text

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::{
-    fault::Effect,
+    fault::{Effect, Moment},
     request::{Reply, Request, User},
     service::Called,
     simulation::{Environment, Manifest, apply, delete},
@@ -211,19 +211,74 @@ fn a_simulation_that_fails_without_faults_is_not_explored() {
     assert_eq!((verdict.plans, verdict.is_good()), (0, false));
 }
 
+/// Replays these files: their names and what they hold.
+fn replayed_files(bug: Bug, files: &[(String, String)]) -> Verdict {
+    let test = std::thread::current().name().unwrap_or_default().replace("::", "-");
+    let folder = std::env::temp_dir().join(format!("operator-testkit-test-{}-{test}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    let verdict = simulation(bug).replay_saved(&folder);
+    std::fs::remove_dir_all(&folder).unwrap();
+    verdict
+}
+
+/// Replays plans that are saved under these names, each a refusal of the write of this number that struck this.
+fn replayed(bug: Bug, plans: &[(&str, u32, &str)]) -> Verdict {
+    let mut files = vec![("notes.md".to_owned(), "no plan".to_owned())];
+    for (name, number, struck) in plans {
+        let refused = Effect::refuse(500, "InternalError", "no");
+        let plan = Plan::of([Fault::new(Moment::write("mirror", *number), refused)]);
+        let text = Saved::of(1, &plan, &[(*struck).to_owned()]).text().unwrap();
+        files.push((format!("{name}.yaml"), text));
+    }
+    replayed_files(bug, &files)
+}
+
 #[test]
 fn saved_plans_are_run_again_in_the_order_of_their_names() {
-    let folder = std::env::temp_dir().join(format!("operator-testkit-test-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let refused = Effect::refuse(500, "InternalError", "no");
-    for (name, number) in [("b", 2), ("a", 1)] {
-        let plan = Plan::of([Fault::new(crate::fault::Moment::write("mirror", number), refused.clone())]);
-        let text = serde_saphyr::to_string(&Saved::of(1, &plan)).unwrap();
-        std::fs::write(folder.join(format!("{name}.yaml")), text).unwrap();
-    }
-    std::fs::write(folder.join("notes.md"), "no plan").unwrap();
-    let verdict = simulation(Bug::GivesUp).replay_saved(&folder);
-    std::fs::remove_dir_all(&folder).unwrap();
+    let creation = format!("POST {SECRETS}");
+    let verdict = replayed(Bug::GivesUp, &[("b", 2, &creation), ("a", 1, &creation)]);
     assert_eq!((verdict.plans, verdict.findings.len()), (2, 2));
-    assert_eq!(verdict.findings[0].plan.faults[0].at, crate::fault::Moment::write("mirror", 1));
+    assert_eq!(verdict.findings[0].plan.faults[0].at, Moment::write("mirror", 1));
+}
+
+#[test]
+fn a_saved_plan_that_strikes_something_else_by_now_or_nothing_is_out_of_date() {
+    let (creation, deletion) = (format!("POST {SECRETS}"), format!("DELETE {SECRETS}/a"));
+    assert!(replayed(Bug::None, &[("good", 1, &creation)]).is_good());
+    for (number, struck, now) in [
+        (1, deletion.as_str(), format!("now strikes {creation}\n")),
+        (1, "", format!("now strikes {creation}\n")),
+        (99, &creation, "now strikes nothing".to_owned()),
+    ] {
+        let verdict = replayed(Bug::None, &[("old", number, struck)]);
+        assert_eq!(verdict.findings.len(), 1, "{number} {struck}");
+        let message = verdict.findings[0].violations[0].to_string();
+        for part in ["old.yaml is out of date", &format!("at write {number} of mirror"), struck, &now, "explore"] {
+            assert!(message.contains(part), "{part} lacks in\n{message}");
+        }
+    }
+}
+
+#[test]
+fn what_a_saved_plan_struck_stands_on_one_line() {
+    let long = format!("PUT /apis/example.com/v1/namespaces/default/{}/status", "x".repeat(80));
+    let plan = Plan::of([Fault::new(Moment::write("mirror", 1), Effect::Stop)]);
+    let text = Saved::of(1, &plan, std::slice::from_ref(&long)).text().unwrap();
+    assert!(text.lines().any(|line| line.trim() == format!("struck: {long}")), "{text}");
+}
+
+#[test]
+fn what_is_kept_of_a_finding_strikes_the_same_when_it_is_replayed() {
+    let (_, findings) = broken(Bug::GivesUp, Faults::single().only(|fault| matches!(fault.effect, Effect::Refuse(_))));
+    let kept = findings.iter().enumerate().map(|(index, finding)| {
+        let report = finding.to_string();
+        let plan = report.split_once("plan:\n").unwrap().1.split_once("log (").unwrap().0;
+        (format!("{index}.yaml"), plan.to_owned())
+    });
+    let verdict = replayed_files(Bug::None, &kept.collect::<Vec<_>>());
+    assert_eq!(verdict.plans, findings.len());
+    assert!(verdict.is_good(), "{verdict}");
 }

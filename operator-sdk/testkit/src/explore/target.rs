@@ -1,0 +1,147 @@
+//! What a fault strikes, in words that are the same whatever the seed: names of requests and objects, without the ends of
+//! generated names, uids or versions.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    fault::{Moment, Place},
+    oracle::canonical::stable_name,
+    record::{Counted, Notified, Record, Requested},
+    store::Commit,
+};
+
+/// What there is at a moment of this run, as in `PUT /api/v1/…/pods/web-*/status` or `DELETED Pod default/web-*`. Empty:
+/// nothing, or the moment is a time.
+pub(crate) fn at(record: &Record, moment: &Moment) -> String {
+    let requested = |place: &Place, number: fn(&Counted) -> Option<u32>| {
+        let is_it =
+            |request: &&Requested| *request.process == *place.process && number(&request.counted) == Some(place.number);
+        record.requests.iter().find(is_it).map(|request| of_request(request, record))
+    };
+    let told = match moment {
+        Moment::Write(place) => requested(place, |counted| counted.write),
+        Moment::Request(place) => requested(place, |counted| counted.request),
+        Moment::Election(place) => requested(place, |counted| counted.election),
+        Moment::Notification(place) => {
+            let is_it = |told: &&Notified| *told.process == *place.process && told.number == place.number;
+            record.notifications.iter().find(is_it).map(of_notification)
+        }
+        Moment::Time(_) => None,
+    };
+    told.unwrap_or_default()
+}
+
+fn of_request(request: &Requested, record: &Record) -> String {
+    let names: BTreeMap<&str, String> =
+        record.commits.iter().map(|commit| (commit.key.name(), stable_name_of(commit))).collect();
+    let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+    let parts: Vec<&str> = path.split('/').map(|part| names.get(part).map_or(part, String::as_str)).collect();
+    let watch = if query.contains("watch=") { "?watch=true" } else { "" };
+    format!("{} {}{watch}", request.method, parts.join("/"))
+}
+
+fn of_notification(told: &Notified) -> String {
+    let Notified { kind, object, .. } = told;
+    let name = stable_name(object.value(), object.name());
+    let kind_of_object = object["kind"].as_str().unwrap_or_default();
+    match object.namespace() {
+        "" => format!("{kind} {kind_of_object} {name}"),
+        namespace => format!("{kind} {kind_of_object} {namespace}/{name}"),
+    }
+}
+
+fn stable_name_of(commit: &Commit) -> String {
+    let name = commit.key.name();
+    match name.rsplit_once('.') {
+        // Whoever writes an Event makes its name unique by such an end.
+        Some((base, _)) if &*commit.collection.plural == "events" => format!("{base}.*"),
+        _ => stable_name(commit.after.value(), name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        object::Object,
+        store::{Change, Collection, Key},
+    };
+
+    fn request(counted: Counted, method: &str, path: &str) -> Requested {
+        Requested {
+            id: 1,
+            sent: Timestamp::UNIX_EPOCH,
+            process: "operator".into(),
+            counted,
+            method: method.to_owned(),
+            path: path.to_owned(),
+            answer: None,
+            faults: Vec::new(),
+        }
+    }
+
+    fn commit(plural: &str, metadata: serde_json::Value) -> Arc<Commit> {
+        let object = Object::new(json!({"kind": "Pod", "metadata": metadata}));
+        Arc::new(Commit {
+            revision: 1,
+            time: Timestamp::UNIX_EPOCH,
+            collection: Collection::new("", plural),
+            key: Key::new("default", object.name()),
+            change: Change::Created,
+            before: None,
+            after: object,
+            request: 0,
+        })
+    }
+
+    #[test]
+    fn what_a_fault_strikes_is_told_without_what_chance_decides() {
+        let pod = commit("pods", json!({"name": "web-x7k2p", "generateName": "web-", "namespace": "default"}));
+        let event = commit("events", json!({"name": "web.0123456789abcdef", "namespace": "default"}));
+        let told = Notified {
+            time: Timestamp::UNIX_EPOCH,
+            process: "operator".into(),
+            number: 1,
+            request: 1,
+            kind: "DELETED",
+            object: Arc::clone(&pod.after),
+        };
+        let counted = |number| Counted { request: Some(number), ..Counted::default() };
+        let record = Record {
+            commits: vec![pod, event],
+            notifications: vec![told],
+            requests: vec![
+                request(counted(1), "GET", "/api/v1/pods?watch=true&resourceVersion=7"),
+                request(counted(2), "GET", "/api/v1/pods?resourceVersion=0"),
+                request(
+                    Counted { write: Some(1), ..counted(3) },
+                    "PUT",
+                    "/api/v1/namespaces/default/pods/web-x7k2p/status",
+                ),
+                request(counted(4), "PATCH", "/api/v1/namespaces/default/events/web.0123456789abcdef"),
+                request(Counted { election: Some(1), ..Counted::default() }, "GET", "/apis/leases/web"),
+            ],
+            ..Record::default()
+        };
+        let put = "PUT /api/v1/namespaces/default/pods/web-*/status";
+        for (moment, expected) in [
+            (Moment::request("operator", 1), "GET /api/v1/pods?watch=true"),
+            (Moment::request("operator", 2), "GET /api/v1/pods"),
+            (Moment::request("operator", 3), put),
+            (Moment::write("operator", 1), put),
+            (Moment::request("operator", 4), "PATCH /api/v1/namespaces/default/events/web.*"),
+            (Moment::election("operator", 1), "GET /apis/leases/web"),
+            (Moment::notification("operator", 1), "DELETED Pod default/web-*"),
+            (Moment::write("operator", 2), ""),
+            (Moment::write("other", 1), ""),
+            (Moment::time("operator", 1), ""),
+        ] {
+            assert_eq!(at(&record, &moment), expected, "{moment}");
+        }
+    }
+}
