@@ -41,6 +41,7 @@ pub struct Faults {
     is_hostile: bool,
     keep: fn(&Fault) -> bool,
     except: fn(&Fault, &str) -> bool,
+    feature: &'static str,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +54,7 @@ enum Choice {
 impl Faults {
     /// Each single fault, at every write, request and notification of the reference.
     pub fn single() -> Self {
-        Self { choice: Choice::Single, is_hostile: false, keep: |_| true, except: |_, _| false }
+        Self { choice: Choice::Single, is_hostile: false, keep: |_| true, except: |_, _| false, feature: "" }
     }
 
     /// Two faults at once: all pairs, or, where there are more, so many of them by chance.
@@ -84,6 +85,12 @@ impl Faults {
     pub fn except(self, except: fn(&Fault, &str) -> bool) -> Self {
         Self { except, ..self }
     }
+
+    /// The test is there only with this feature of its package: the command that replays what it finds says so.
+    #[must_use]
+    pub fn behind(self, feature: &'static str) -> Self {
+        Self { feature, ..self }
+    }
 }
 
 /// One run to be made.
@@ -96,6 +103,12 @@ struct Case {
 impl Simulation {
     /// Runs with nothing going wrong, and then with each plan of these faults.
     pub fn explore(&self, faults: Faults) -> Verdict {
+        let mut verdict = self.explored(faults);
+        verdict.findings.iter_mut().for_each(|finding| finding.feature = faults.feature);
+        verdict
+    }
+
+    fn explored(&self, faults: Faults) -> Verdict {
         let (reference, mut verdict) = self.reference();
         let Some((reference, record)) = reference else { return verdict };
         if let Some(saved) = Saved::to_be_replayed() {

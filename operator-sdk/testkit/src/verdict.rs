@@ -55,6 +55,8 @@ pub struct Finding {
     struck: Option<Timestamp>,
     /// What each fault of the plan strikes.
     strikes: Vec<String>,
+    /// Without which the test that found it is not there; may be empty.
+    pub(crate) feature: &'static str,
 }
 
 impl Finding {
@@ -66,6 +68,7 @@ impl Finding {
             history: history(record),
             struck: record.struck.values().min().copied(),
             strikes: record.plan.faults.iter().map(|fault| target::at(record, &fault.at)).collect(),
+            feature: "",
         }
     }
 
@@ -148,8 +151,10 @@ impl fmt::Display for Finding {
         writeln!(formatter, "log ({} lines over {span:#}):\n{}", self.history.len(), indented(self.excerpt()))?;
         if let Some(path) = saved.keep() {
             let package = env::var("CARGO_PKG_NAME").map(|name| format!("-p {name} ")).unwrap_or_default();
+            let features = if self.feature.is_empty() { "" } else { &format!("--features {} ", self.feature) };
             let (replay, path) = (crate::explore::REPLAY, path.display());
-            writeln!(formatter, "replay: {replay}={path} cargo test {package}{} -- --exact --nocapture", saved.test)?;
+            let test = format!("{package}{features}{}", saved.test);
+            writeln!(formatter, "replay: {replay}={path} cargo test {test} -- --exact --nocapture")?;
             writeln!(formatter, "keep:   mkdir -p testdata/plans && cp {path} testdata/plans/")?;
         }
         Ok(())

@@ -28,7 +28,7 @@ use self::workloads::{Mode, OPERATOR, recreation, replacement, return_of_a_name,
 #[cfg(feature = "soak")]
 fn explore<M: Mode>(workload: &str) {
     let (_, simulation, spared) = workloads::<M>().into_iter().find(|(name, ..)| *name == workload).unwrap();
-    simulation.explore(Faults::single().except(spared)).assert_converges();
+    simulation.explore(Faults::single().except(spared).behind("soak")).assert_converges();
 }
 
 #[test]

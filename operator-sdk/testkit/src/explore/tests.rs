@@ -198,6 +198,17 @@ fn a_report_names_what_is_broken_the_plan_the_requests_and_the_way_to_replay_it(
 }
 
 #[test]
+fn the_way_to_replay_names_the_feature_that_the_test_stands_behind() {
+    let faults = Faults::single().only(|fault| fault.at == Moment::write("mirror", 1));
+    let replay = |faults| {
+        let report = simulation(Bug::GivesUp).explore(faults).to_string();
+        report.lines().find(|line| line.starts_with("replay: ")).unwrap().to_owned()
+    };
+    assert!(replay(faults.behind("soak")).contains("-p operator-testkit --features soak explore::tests::the_way"));
+    assert!(!replay(faults).contains("--features"));
+}
+
+#[test]
 fn pairs_are_as_many_as_asked_for() {
     let verdict = simulation(Bug::None).explore(Faults::pairs(40));
     assert_eq!(verdict.plans, 40);
