@@ -2,6 +2,7 @@
 //! as small as it can.
 
 mod enumerate;
+mod excuse;
 mod parallel;
 mod random;
 mod saved;
@@ -16,9 +17,12 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-pub use self::saved::{REPLAY, Saved, SavedFault};
+pub use self::{
+    excuse::Excuse,
+    saved::{REPLAY, Saved, SavedFault},
+};
 use crate::{
-    fault::{Fault, Plan},
+    fault::{Fault, Moment, Plan},
     oracle::{self, reference::Reference},
     record::{Record, Violation},
     simulation::{Right, Simulation},
@@ -40,7 +44,7 @@ pub struct Faults {
     choice: Choice,
     is_hostile: bool,
     keep: fn(&Fault) -> bool,
-    except: fn(&Fault, &str) -> bool,
+    excuse: fn(&Fault, &str) -> Option<Excuse>,
     feature: &'static str,
 }
 
@@ -54,7 +58,7 @@ enum Choice {
 impl Faults {
     /// Each single fault, at every write, request and notification of the reference.
     pub fn single() -> Self {
-        Self { choice: Choice::Single, is_hostile: false, keep: |_| true, except: |_, _| false, feature: "" }
+        Self { choice: Choice::Single, is_hostile: false, keep: |_| true, excuse: |_, _| None, feature: "" }
     }
 
     /// Two faults at once: all pairs, or, where there are more, so many of them by chance.
@@ -79,11 +83,17 @@ impl Faults {
         Self { keep, ..self }
     }
 
-    /// Not those for which this says so; the text is the path that the request asks for, or the watch that tells, without
-    /// the query.
+    /// Under some of them something does not count; the text is the path that the request asks for, or the watch that tells,
+    /// without the query.
     #[must_use]
-    pub fn except(self, except: fn(&Fault, &str) -> bool) -> Self {
-        Self { except, ..self }
+    pub fn excused(self, excuse: fn(&Fault, &str) -> Option<Excuse>) -> Self {
+        Self { excuse, ..self }
+    }
+
+    /// A plan to be run, with what does not count under it.
+    fn case(&self, seed: u64, plan: Plan, paths: &BTreeMap<Moment, &str>) -> Case {
+        let excuse = |fault: &Fault| paths.get(&fault.at).and_then(|path| (self.excuse)(fault, path));
+        Case { seed, excuses: plan.faults.iter().filter_map(excuse).collect(), plan }
     }
 
     /// The test is there only with this feature of its package: the command that replays what it finds says so.
@@ -98,6 +108,8 @@ impl Faults {
 struct Case {
     seed: u64,
     plan: Plan,
+    /// What does not count.
+    excuses: Vec<Excuse>,
 }
 
 impl Simulation {
@@ -113,8 +125,9 @@ impl Simulation {
         let Some((reference, record)) = reference else { return verdict };
         if let Some(saved) = Saved::to_be_replayed() {
             verdict.replayed = true;
-            let case = Case { seed: saved.seed, plan: saved.plan() };
-            verdict.findings.push(self.finding(&case, &reference));
+            let case = faults.case(saved.seed, saved.plan(), &enumerate::paths(&record));
+            let (record, violations) = self.try_out(&case, &reference);
+            verdict.findings.push(Finding::new(&record, violations));
             verdict.plans = 1;
             return verdict;
         }
@@ -135,7 +148,8 @@ impl Simulation {
         let folder = folder.as_ref();
         let saved = Saved::all_of(folder);
         assert!(!saved.is_empty(), "there is no plan (*.yaml) in {}", folder.display());
-        let cases = saved.iter().map(|(_, saved)| Case { seed: saved.seed, plan: saved.plan() }).collect();
+        let plans = saved.iter().map(|(_, saved)| (saved.seed, saved.plan()));
+        let cases = plans.map(|(seed, plan)| Case { seed, plan, excuses: Vec::new() }).collect();
         self.examine(cases, &reference, &mut verdict, |index, record| {
             let (path, saved) = saved.get(index)?;
             saved.moved(path, record)
@@ -152,7 +166,7 @@ impl Simulation {
         let again = runs.remove(0);
         for run in &runs {
             used.extend_from(run);
-            let mut violations = oracle::judge(run, None);
+            let mut violations = oracle::judge(run, None, &[]);
             if run.seed == SEED {
                 violations.extend(unrepeated(run, &again));
             }
@@ -183,21 +197,18 @@ impl Simulation {
         if faults.is_hostile {
             singles.extend(enumerate::hostile(record, &processes));
         }
+        singles.retain(|fault| (faults.keep)(fault));
         let paths = enumerate::paths(record);
-        let is_excepted = |fault: &Fault| paths.get(&fault.at).is_some_and(|path| (faults.except)(fault, path));
-        singles.retain(|fault| (faults.keep)(fault) && !is_excepted(fault));
+        let case = |seed, plan| faults.case(seed, plan, &paths);
         match faults.choice {
-            Choice::Single => singles.into_iter().map(|fault| Case { seed: SEED, plan: Plan::of([fault]) }).collect(),
+            Choice::Single => singles.into_iter().map(|fault| case(SEED, Plan::of([fault]))).collect(),
             Choice::Pairs { at_most } => {
-                let pairs = random::pairs(&singles, at_most);
-                pairs.into_iter().map(|pair| Case { seed: SEED, plan: Plan::of(pair) }).collect()
+                random::pairs(&singles, at_most).into_iter().map(|pair| case(SEED, Plan::of(pair))).collect()
             }
-            Choice::Soak { runs, faults } => (0..runs)
-                .map(|number| {
-                    let seed = 1000 + number as u64;
-                    Case { seed, plan: Plan::of(random::some(&singles, faults, seed)) }
-                })
-                .collect(),
+            Choice::Soak { runs, faults } => {
+                let seeds = (0..runs).map(|number| 1000 + number as u64);
+                seeds.map(|seed| case(seed, Plan::of(random::some(&singles, faults, seed)))).collect()
+            }
         }
     }
 
@@ -212,11 +223,10 @@ impl Simulation {
         verdict.plans = cases.len();
         let used = Mutex::new(Used::default());
         let failing = parallel::find(&cases, FINDINGS_MAX, |index, case| {
-            let record = self.run_once(case.seed, &case.plan, Some(reference));
-            let mut violations = oracle::judge(&record, Some(reference));
+            let (record, mut violations) = self.try_out(case, reference);
             violations.extend(judge(index, &record));
             if index % REPEAT_EVERY == 0 {
-                violations.extend(unrepeated(&record, &self.run_once(case.seed, &case.plan, Some(reference))));
+                violations.extend(unrepeated(&record, &self.try_out(case, reference).0));
             }
             lock(&used).extend_from(&record);
             let fired = record.struck.len();
@@ -226,15 +236,21 @@ impl Simulation {
         verdict.unused_rights.retain(|right| unused.contains(right));
         verdict.runs = failing.runs;
         verdict.struck = failing.struck;
-        verdict.findings = parallel::map(&failing.findings, |finding| {
-            if finding.plan.faults.len() < 2 { finding.clone() } else { shrink::shrink(self, finding, reference) }
+        verdict.findings = parallel::map(&failing.findings, |(index, finding)| {
+            let is_small = finding.plan.faults.len() < 2;
+            if is_small { finding.clone() } else { shrink::shrink(self, &cases[*index], finding, reference) }
         });
     }
 
-    fn finding(&self, case: &Case, reference: &Reference) -> Finding {
-        let record = self.run_once(case.seed, &case.plan, Some(reference));
-        let violations = oracle::judge(&record, Some(reference));
-        Finding::new(&record, violations)
+    /// Runs a case; returns what does not hold.
+    fn try_out(&self, case: &Case, reference: &Reference) -> (Record, Vec<Violation>) {
+        let record = if case.excuses.contains(&Excuse::AnotherEnd) {
+            self.patient().run_once(case.seed, &case.plan, None)
+        } else {
+            self.run_once(case.seed, &case.plan, Some(reference))
+        };
+        let violations = oracle::judge(&record, Some(reference), &case.excuses);
+        (record, violations)
     }
 }
 

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use self::reference::Reference;
 use crate::{
+    explore::Excuse,
     record::{Record, State, Violation},
     store::Commit,
 };
@@ -36,14 +37,14 @@ impl<F: FnMut(&Commit, &State) -> Vec<String> + Send> Judge for F {
 }
 
 /// Everything that does not hold of a run, in the order of time: what was found on the way, and what only the whole shows.
-pub(crate) fn judge(record: &Record, reference: Option<&Reference>) -> Vec<Violation> {
+pub(crate) fn judge(record: &Record, reference: Option<&Reference>, excuses: &[Excuse]) -> Vec<Violation> {
     let mut violations = record.violations.clone();
     violations.extend(answers::judge(record));
     violations.extend(conditions::judge(record));
     violations.extend(leaks::judge(record));
     violations.extend(marks::judge(record));
     if let Some(reference) = reference {
-        let excesses = summary::excesses(&summary::summarise(record), &reference.summary, &record.plan);
+        let excesses = summary::excesses(&summary::summarise(record), &reference.summary, &record.plan, excuses);
         let violation = |message| Violation { oracle: "O3 summary", time: record.end, message };
         violations.extend(excesses.into_iter().map(violation));
     }

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     fault::Plan,
     object::Object,
+    oracle,
     store::{Change, Collection, Commit, Key},
 };
 
@@ -36,7 +37,7 @@ pub struct Record {
     pub notifications: Vec<Notified>,
     /// Warnings, errors, and what happened to processes.
     pub log: Vec<LogLine>,
-    /// What does not hold, in the order of its finding.
+    /// What was found not to hold while it happened; [`broken`](Self::broken) also has what only the whole shows.
     pub violations: Vec<Violation>,
     /// When each step of the workload had settled, and what the store held then.
     pub settled: Vec<Settled>,
@@ -169,6 +170,11 @@ impl Record {
             digest.update(format!("{line}\n"));
         }
         digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Everything that does not hold of this run, whatever other runs come to, in the order of time.
+    pub fn broken(&self) -> Vec<Violation> {
+        oracle::judge(self, None, &[])
     }
 
     /// The requests of a process that changed the store, by their number among its writes.

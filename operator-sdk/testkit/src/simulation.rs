@@ -194,6 +194,11 @@ impl Simulation {
         run::run(self, seed, plan, reference)
     }
 
+    /// The same, but that only a long silence counts as settled: for runs of which nobody knows what they come to.
+    pub(crate) fn patient(&self) -> Self {
+        self.clone().limits(Limits { settles_after: self.limits.settles_within / 2, ..self.limits })
+    }
+
     /// A server of this seed with what is installed.
     fn server(&self, seed: u64) -> Installed {
         let (server, refused) = self.template.get_or_init(|| {

@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "a program")]
 
 #[path = "../tests/faults/promises.rs"]
+#[allow(unused_imports, reason = "a program has no tests")]
 mod promises;
 #[path = "../tests/faults/workloads.rs"]
 #[allow(dead_code, reason = "each program uses a part")]
@@ -61,9 +62,9 @@ fn plans(rollout: &Simulation) -> Vec<Plan> {
 fn explore() {
     let begun = Instant::now();
     let mut plans = 0;
-    for (name, workload, spared) in workloads::<Lite>() {
+    for (name, workload, excused) in workloads::<Lite>() {
         let begun = Instant::now();
-        let verdict = workload.explore(Faults::single().except(spared));
+        let verdict = workload.explore(Faults::single().excused(excused));
         let (of, broken) = (verdict.plans, verdict.findings.len());
         println!(
             "every single fault, {name}: {} plans of {of} in {:.1?}, {broken} broken",

@@ -14,7 +14,7 @@
 //! | INV-7 | revisions only grow, and no two ReplicaSets share one |
 //!
 //! What a write may still be based on: the specs that the status does not yet say were observed; an availability that is
-//! at most 10 s old.
+//! at most 10 s old, also of a ReplicaSet that has gone since.
 
 mod ledger;
 mod limits;
@@ -199,6 +199,20 @@ mod tests {
         let mut judge = after(&[deployment(1, 1, json!({})), set("1", 3, 3), set("2", 1, 1)]);
         assert_eq!(broken(&mut judge, 20, Happening::Changed, &set("2", 1, 0)), [""; 0]);
         assert_eq!(broken(&mut judge, 40, Happening::Changed, &set("1", 2, 3)), ["INV-2"]);
+    }
+
+    #[test]
+    fn what_is_gone_since_a_moment_may_still_be_counted_on() {
+        let gone_at = |second| {
+            let mut judge = after(&[deployment(1, 1, json!({})), set("1", 3, 3), set("2", 1, 1)]);
+            broken(&mut judge, second, Happening::Gone, &set("2", 1, 1));
+            judge
+        };
+        assert_eq!(broken(&mut gone_at(20), 21, Happening::Changed, &set("1", 2, 3)), [""; 0]);
+        assert_eq!(broken(&mut gone_at(20), 21, Happening::Changed, &set("1", 1, 3)), ["INV-2"]);
+        assert_eq!(broken(&mut gone_at(20), 40, Happening::Changed, &set("1", 2, 3)), ["INV-2"]);
+        let mut judge = gone_at(20);
+        assert_eq!(broken(&mut judge, 21, Happening::Made, &set("3", 2, 0)), [""; 0], "nothing is asked for it");
     }
 
     #[test]

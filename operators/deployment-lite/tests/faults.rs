@@ -16,6 +16,8 @@ mod workloads;
 use std::sync::Arc;
 
 use deployment_lite::api::{BuiltIn, Lite};
+#[cfg(feature = "soak")]
+use operator_testkit::simulation::Simulation;
 use operator_testkit::{
     explore::Faults,
     fault::{Effect, Fault, Moment, Plan, Seconds},
@@ -23,12 +25,38 @@ use operator_testkit::{
     store::{Change, Commit},
 };
 
-use self::workloads::{Mode, OPERATOR, recreation, replacement, return_of_a_name, workloads};
+#[cfg(feature = "soak")]
+use self::workloads::{Excused, made_in_vain};
+use self::workloads::{Mode, OPERATOR, recreation, replacement, return_of_a_name, rollout, workloads};
+
+/// Of more pairs than this, so many by chance: there are some hundred thousand.
+#[cfg(feature = "soak")]
+const PAIRS_MAX: usize = 1000;
 
 #[cfg(feature = "soak")]
-fn explore<M: Mode>(workload: &str) {
-    let (_, simulation, spared) = workloads::<M>().into_iter().find(|(name, ..)| *name == workload).unwrap();
-    simulation.explore(Faults::single().except(spared).behind("soak")).assert_converges();
+fn single<M: Mode>(workload: &str) {
+    let (simulation, excused) = of_name::<M>(workload);
+    simulation.explore(Faults::single().excused(excused).behind("soak")).assert_converges();
+}
+
+/// What no correct server does, and what can be noticed: who is not told of an event on a watch that goes on cannot know.
+#[cfg(feature = "soak")]
+fn hostile<M: Mode>(workload: &str) {
+    let faults = Faults::single().hostile().behind("soak");
+    let faults = faults.only(|fault| matches!(fault.effect, Effect::WatchTwice | Effect::WatchGarbage));
+    of_name::<M>(workload).0.explore(faults).assert_converges();
+}
+
+#[cfg(feature = "soak")]
+fn pairs<M: Mode>(workload: &str) {
+    let faults = Faults::pairs(PAIRS_MAX).excused(made_in_vain::<M>).behind("soak");
+    of_name::<M>(workload).0.explore(faults).assert_converges();
+}
+
+#[cfg(feature = "soak")]
+fn of_name<M: Mode>(workload: &str) -> (Simulation, Excused) {
+    let (_, simulation, excused) = workloads::<M>().into_iter().find(|(name, ..)| *name == workload).unwrap();
+    (simulation, excused)
 }
 
 #[test]
@@ -43,35 +71,40 @@ fn without_faults_every_workload_comes_to_the_same_end_whatever_the_seed() {
     check::<BuiltIn>();
 }
 
-/// Every single fault at one workload, in both forms: a test for each, so that a plan which is replayed meets the world that
-/// it was found in.
+/// Faults at one workload, in both forms: a test for each, so that a plan which is replayed meets the world that it was
+/// found in.
 #[cfg(feature = "soak")]
 macro_rules! explorations {
-    ($($workload:literal $lite:ident $built_in:ident)*) => {$(
+    ($($faults:ident $workload:literal $lite:ident $built_in:ident)*) => {$(
         #[test]
         fn $lite() {
-            explore::<Lite>($workload);
+            $faults::<Lite>($workload);
         }
 
         #[test]
         fn $built_in() {
-            explore::<BuiltIn>($workload);
+            $faults::<BuiltIn>($workload);
         }
     )*};
 }
 
 #[cfg(feature = "soak")]
 explorations! {
-    "rollout" a_rollout_of_a_lite_deployment a_rollout_of_a_deployment
-    "recreation" a_recreation_of_a_lite_deployment a_recreation_of_a_deployment
-    "scaling" scaling_of_a_lite_deployment scaling_of_a_deployment
-    "deletion" deletion_of_a_lite_deployment deletion_of_a_deployment
-    "return of a name" return_of_a_name_of_a_lite_deployment return_of_a_name_of_a_deployment
+    single "rollout" a_rollout_of_a_lite_deployment a_rollout_of_a_deployment
+    single "recreation" a_recreation_of_a_lite_deployment a_recreation_of_a_deployment
+    single "scaling" scaling_of_a_lite_deployment scaling_of_a_deployment
+    single "deletion" deletion_of_a_lite_deployment deletion_of_a_deployment
+    single "return of a name" return_of_a_name_of_a_lite_deployment return_of_a_name_of_a_deployment
+    hostile "rollout" a_hostile_rollout_of_a_lite_deployment a_hostile_rollout_of_a_deployment
+    hostile "return of a name" a_hostile_return_of_a_name_of_a_lite_deployment a_hostile_return_of_a_name_of_a_deployment
+    pairs "scaling" pairs_at_scaling_of_a_lite_deployment pairs_at_scaling_of_a_deployment
+    pairs "deletion" pairs_at_deletion_of_a_lite_deployment pairs_at_deletion_of_a_deployment
 }
 
 #[test]
 fn what_a_fault_once_broke_holds() {
     recreation::<Lite>().replay_saved("tests/testdata/plans/recreation").assert_converges();
+    rollout::<BuiltIn>().replay_saved("tests/testdata/plans/rollout").assert_converges();
 }
 
 #[test]

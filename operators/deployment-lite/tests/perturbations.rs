@@ -8,11 +8,13 @@
 mod long;
 #[path = "faults/promises.rs"]
 mod promises;
+#[path = "perturbations/rules.rs"]
+mod rules;
 #[path = "faults/workloads.rs"]
 #[allow(dead_code, reason = "each program uses a part")]
 mod workloads;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use deployment_lite::api::{BuiltIn, Lite, LiteDeployment};
 use http::Method;
@@ -22,27 +24,35 @@ use operator_testkit::{
     explore::Faults,
     record::{Record, State},
     request::Request,
-    simulation::{Limits, Manifest, Simulation, Step, act, apply},
+    simulation::{Manifest, Simulation, Step, act, apply},
+    store::Commit,
 };
 use serde_json::{Value, json};
 
-use self::workloads::{
-    Mode, OPERATOR, cluster, deletion, deployment, image, manifest, nodes, path, recreation, replacement, rollout,
-    scaling, web,
+use self::{
+    rules::Rules,
+    workloads::{
+        Mode, cluster, deletion, deployment, image, manifest, nodes, path, recreation, replacement, rollout, scaling,
+        web,
+    },
 };
 
 fn settles(simulation: &Simulation) {
     simulation.explore(Faults::single().only(|_| false)).assert_converges();
 }
 
-/// All that is judged while it happens holds: promises, watches, settling, quiet. What the server refuses is not looked at,
-/// because people come between.
+/// All that a run is judged by holds. Only that somebody else is first does not count, because people come between.
 fn holds(simulation: &Simulation) -> Record {
     let mut records: Vec<Record> = (1..=3).map(|seed| simulation.run(seed)).collect();
-    for record in &records {
-        assert_eq!(record.violations, [], "seed {}", record.seed);
-    }
+    records.iter().for_each(|record| assert_holds(record, &["O5 races"]));
     records.remove(0)
+}
+
+/// All that a run is judged by holds, these judges aside.
+fn assert_holds(record: &Record, aside: &[&str]) {
+    let mut broken = record.broken();
+    broken.retain(|violation| !aside.contains(&violation.oracle));
+    assert_eq!(broken, [], "seed {}", record.seed);
 }
 
 fn last(record: &Record) -> &State {
@@ -96,24 +106,38 @@ fn t06_who_is_deleted_and_comes_back_at_once_gets_pods_of_his_own() {
 }
 
 #[test]
-fn t14_what_people_change_of_what_belongs_to_a_deployment_is_made_good() {
+fn t14_what_people_change_is_made_good_in_two_writes_and_what_is_theirs_stays() {
+    const REVISION: &str = "/metadata/annotations/deployment.kubernetes.io~1revision";
     fn check<M: Mode>() {
-        let of_sets = [
-            json!({"spec": {"replicas": 1}}),
-            json!({"spec": {"replicas": 7}}),
-            json!({"spec": {"minReadySeconds": 5}}),
-            json!({"metadata": {"ownerReferences": null}}),
-            json!({"metadata": {"annotations": null}}),
-        ];
-        for patch in of_sets {
-            println!("{patch}");
-            holds(&web::<M>().then(patch_all(M::GROUP_VERSION, M::REPLICA_SET.1, patch)));
-        }
-        let of_pods =
-            [json!({"metadata": {"ownerReferences": null}}), json!({"metadata": {"labels": {"app": "other"}}})];
-        for patch in of_pods {
-            println!("{patch}");
-            holds(&web::<M>().then(patch_all("v1", "pods", patch)));
+        let sets = M::REPLICA_SET.1;
+        let note = json!({"metadata": {"annotations": {"note": "by people"}}});
+        for (plural, field, edit, is_ours) in [
+            (sets, "/spec/replicas", json!({"spec": {"replicas": 1}}), true),
+            (sets, "/spec/replicas", json!({"spec": {"replicas": 7}}), true),
+            (sets, "/spec/minReadySeconds", json!({"spec": {"minReadySeconds": 5}}), true),
+            (sets, "/metadata/ownerReferences", json!({"metadata": {"ownerReferences": null}}), true),
+            (sets, REVISION, json!({"metadata": {"annotations": null}}), true),
+            (sets, "/metadata/annotations/note", note.clone(), false),
+            (sets, "/metadata/labels/team", json!({"metadata": {"labels": {"team": "a"}}}), false),
+            ("pods", "/metadata/ownerReferences", json!({"metadata": {"ownerReferences": null}}), true),
+            ("pods", "/metadata/annotations/note", note, false),
+            // Another is made in its place, and this one is let go.
+            ("pods", "/metadata/labels/app", json!({"metadata": {"labels": {"app": "other"}}}), false),
+        ] {
+            println!("{plural}: {edit}");
+            let record = holds(&web::<M>().then(patch_all(group_version::<M>(plural), plural, edit.clone())));
+            let edited = record.settled[0].state.all().filter(|(kind, ..)| &*kind.plural == plural);
+            for (kind, key, before) in edited {
+                let of_it = |commit: &&Arc<Commit>| commit.collection == *kind && commit.key == *key;
+                let later = record.commits.iter().filter(|commit| commit.revision > record.settled[0].state.revision);
+                let mut values: Vec<_> = later.filter(of_it).map(|commit| commit.after.pointer(field)).collect();
+                values.dedup();
+                let edited = edit.pointer(field).filter(|value| !value.is_null());
+                let end = if is_ours { before.pointer(field) } else { edited };
+                let writes_max = if is_ours { 2 } else { 0 };
+                assert_eq!((values[0], values[values.len() - 1]), (edited, end), "{key} {field}");
+                assert!(values.len() <= 1 + writes_max, "{key} {field}: {values:?}");
+            }
         }
     }
     check::<Lite>();
@@ -190,27 +214,11 @@ fn t29_every_right_is_used_and_the_lack_of_a_rule_is_survived() {
         let unused = workloads.iter().map(|workload| workload.explore(Faults::single().only(|_| false)).unused_rights);
         let unused = unused.reduce(|one, other| &one & &other).unwrap();
         assert_eq!(unused, BTreeSet::new());
-        let record = web::<M>().run(1);
-        let roles = last(&record).list("rbac.authorization.k8s.io", "clusterroles");
-        let (key, role) = roles.filter(|(key, _)| key.name().contains(OPERATOR)).last().unwrap();
-        let path = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{}", key.name());
-        let rules = role["rules"].as_array().unwrap().clone();
-        let put = |rules: &[Value]| {
-            let patch = json!({"rules": rules}).to_string();
-            ask(Request::new(Method::PATCH, path.clone()).with_content("application/merge-patch+json", patch))
-        };
-        // Who was refused for long waits for long until it tries again.
-        let hour = Duration::from_secs(3600);
-        let limits = Limits { settles_after: hour, settles_within: 6 * hour, ..Limits::default() };
-        let patient = web::<M>().limits(limits);
-        for lacking in 0..rules.len() {
-            let mut fewer = rules.clone();
+        let rules = Rules::of::<M>();
+        for lacking in 0..rules.rules.len() {
+            let mut fewer = rules.rules.clone();
             println!("without {}", fewer.remove(lacking));
-            let steps = [put(&fewer), image::<M>("web:2"), put(&rules)];
-            let record = steps.into_iter().fold(patient.clone(), Simulation::then).run(1);
-            assert_eq!(record.violations, []);
-            let images: Vec<_> = last(&record).list("", "pods").map(|(_, pod)| image_of(pod)).collect();
-            assert_eq!(images, ["web:2"; 3]);
+            rules.refused_without::<M>(&fewer);
         }
     }
     check::<Lite>();

@@ -7,9 +7,9 @@ use proptest::{collection, option, prelude::*, sample};
 use serde_json::{Map, Value, json};
 
 use super::{
-    FieldSet, Managers, Refusal, Writer, apply, fixture, ignored,
+    FieldSet, Managers, NEVER_OWNED, Refusal, Writer, apply, fixture, ignored,
     merge::merge,
-    NEVER_OWNED, owned,
+    owned,
     path::{Element, Path},
     typed::{Form, Type},
     update,

@@ -17,8 +17,8 @@ pub(super) struct Found {
     pub(super) runs: usize,
     /// In how many of them a fault struck.
     pub(super) struck: usize,
-    /// In the order of the cases.
-    pub(super) findings: Vec<Finding>,
+    /// With the places of their cases, in that order.
+    pub(super) findings: Vec<(usize, Finding)>,
 }
 
 /// What `work` makes of each input, in their order.
@@ -50,7 +50,7 @@ pub(super) fn find<I: Sync>(
     });
     let (mut found, mut findings) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     findings.sort_by_key(|(index, _)| *index);
-    found.findings = findings.into_iter().map(|(_, finding)| finding).collect();
+    found.findings = findings;
     found
 }
 

@@ -1,22 +1,19 @@
 //! Makes a plan that fails as small as it can be while it fails in the same way.
 
-use crate::{
-    fault::Plan,
-    oracle::{self, reference::Reference},
-    simulation::Simulation,
-    verdict::Finding,
-};
+use super::Case;
+use crate::{fault::Plan, oracle::reference::Reference, simulation::Simulation, verdict::Finding};
 
-/// Leaves out one fault after the other for as long as what was broken first stays broken.
-pub(super) fn shrink(simulation: &Simulation, finding: &Finding, reference: &Reference) -> Finding {
+/// Leaves out one fault after the other for as long as what was broken first stays broken. What does not count in the whole
+/// case does not count in a part of it.
+pub(super) fn shrink(simulation: &Simulation, case: &Case, finding: &Finding, reference: &Reference) -> Finding {
     let broken = finding.violations.first().map(|violation| violation.oracle);
     let mut smallest = finding.clone();
     let mut index = 0;
     while smallest.plan.faults.len() > 1 && index < smallest.plan.faults.len() {
         let mut faults = smallest.plan.faults.clone();
         faults.remove(index);
-        let record = simulation.run_once(finding.seed, &Plan { faults }, Some(reference));
-        let violations = oracle::judge(&record, Some(reference));
+        let smaller = Case { plan: Plan { faults }, ..case.clone() };
+        let (record, violations) = simulation.try_out(&smaller, reference);
         if violations.iter().any(|violation| Some(violation.oracle) == broken) {
             smallest = Finding::new(&record, violations);
             index = 0;

@@ -11,9 +11,11 @@ use tokio::time::{sleep, timeout};
 use super::*;
 use crate::{
     fault::{Effect, Moment},
+    record::State,
     request::{Reply, Request, User},
     service::Called,
     simulation::{Environment, Manifest, apply, delete},
+    store::Commit,
 };
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
@@ -168,6 +170,28 @@ fn each_bug_is_found_by_the_fault_that_shows_it() {
 }
 
 #[test]
+fn another_end_is_excused_where_it_is_said_and_nothing_else_is() {
+    let findings = |excuse| simulation(Bug::GivesUp).explore(Faults::single().only(refuses).excused(excuse)).findings;
+    fn refuses(fault: &Fault) -> bool {
+        matches!(fault.effect, Effect::Refuse(_))
+    }
+    let all = findings(|_, _| None).len();
+    let of_lists = findings(|_, path| (path == SECRETS).then_some(Excuse::AnotherEnd)).len();
+    assert!(of_lists < all, "{of_lists} of {all}");
+    let none = findings(|_, _| Some(Excuse::AnotherEnd));
+    assert!(none.is_empty(), "{none:?}");
+    let judged = simulation(Bug::GivesUp).judged_by(|| {
+        |_: &Commit, state: &State| {
+            let is_settled = state.list("", "configmaps").count() == 3;
+            let lacks = state.list("", "secrets").count() < 2;
+            if is_settled && lacks { vec!["a secret lacks".to_owned()] } else { Vec::new() }
+        }
+    });
+    let verdict = judged.explore(Faults::single().only(refuses).excused(|_, _| Some(Excuse::AnotherEnd)));
+    assert!(!verdict.is_good(), "{verdict}");
+}
+
+#[test]
 fn a_plan_that_fails_is_made_as_small_as_it_can_be() {
     let simulation = simulation(Bug::GivesUp);
     let findings = simulation.explore(Faults::soak(12, 5)).findings;
@@ -178,7 +202,7 @@ fn a_plan_that_fails_is_made_as_small_as_it_can_be() {
             let mut plan = finding.plan.clone();
             plan.faults.remove(index);
             let record = simulation.run_once(finding.seed, &plan, Some(&reference));
-            let violations = oracle::judge(&record, Some(&reference));
+            let violations = oracle::judge(&record, Some(&reference), &[]);
             let broken = finding.violations[0].oracle;
             assert!(violations.iter().all(|violation| violation.oracle != broken), "{plan:?} is enough");
         }

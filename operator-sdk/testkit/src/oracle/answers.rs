@@ -2,8 +2,6 @@
 
 use crate::record::{Record, Requested, Violation};
 
-const ORACLE: &str = "O5 answers";
-
 /// What the server refuses only if a program is wrong, or may not do what it does.
 const NEVER: [u16; 5] = [400, 403, 405, 415, 422];
 /// What may come of it that something went wrong, or that somebody else was first.
@@ -15,9 +13,10 @@ pub(crate) fn judge(record: &Record) -> Vec<Violation> {
     let on_trial = record.requests.iter().filter(|request| !record.actors.contains(&request.process));
     let refused = on_trial.filter_map(|request| {
         let answer = request.answer.as_ref().filter(|answer| !answer.is_fault)?;
-        let is_wrong = NEVER.contains(&answer.code) || is_undisturbed && is_unexpected(request, answer.code);
+        let is_race = is_undisturbed && is_unexpected(request, answer.code);
+        let oracle = if is_race { "O5 races" } else { "O5 answers" };
         let message = format!("{request}\n  {}", answer.message);
-        is_wrong.then_some(Violation { oracle: ORACLE, time: request.sent, message })
+        (is_race || NEVER.contains(&answer.code)).then_some(Violation { oracle, time: request.sent, message })
     });
     let told = record.log.iter().filter(|line| line.is_error && (is_undisturbed || line.text.contains("panicked")));
     let told = told.map(|line| Violation { oracle: "O5 log", time: line.time, message: line.text.clone() });

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::canonical::stable_name;
 use crate::{
+    explore::Excuse,
     fault::{Effect, Plan},
     record::Record,
     store::{Change, Commit},
@@ -36,12 +37,20 @@ pub(crate) fn summarise(record: &Record) -> Summary {
 
 /// What was done more often than in the reference. Where somebody deletes what is wanted, it, and all
 /// that belongs to it, may be made once more.
-pub(crate) fn excesses(found: &Summary, expected: &Summary, plan: &Plan) -> Vec<String> {
+pub(crate) fn excesses(found: &Summary, expected: &Summary, plan: &Plan, excuses: &[Excuse]) -> Vec<String> {
+    if excuses.contains(&Excuse::AnotherEnd) {
+        return more(&by_kind(found), &by_kind(expected), plan, excuses);
+    }
+    more(found, expected, plan, excuses)
+}
+
+fn more(found: &Summary, expected: &Summary, plan: &Plan, excuses: &[Excuse]) -> Vec<String> {
     let interfered = plan.faults.iter().filter(|fault| is_interference(&fault.effect)).count();
     let mut lines = Vec::new();
     for (place, counts) in found {
         let expected = expected.get(place).copied().unwrap_or_default();
-        let allowed = interfered * expected.created.max(expected.deleted).max(1);
+        let excused: usize = excuses.iter().map(|excuse| excused(excuse, place)).sum();
+        let allowed = interfered * expected.created.max(expected.deleted).max(1) + excused;
         for (verb, found, expected) in
             [("created", counts.created, expected.created), ("deleted", counts.deleted, expected.deleted)]
         {
@@ -51,6 +60,23 @@ pub(crate) fn excesses(found: &Summary, expected: &Summary, plan: &Plan) -> Vec<
         }
     }
     lines
+}
+
+/// The same by kind and namespace.
+fn by_kind(summary: &Summary) -> Summary {
+    let mut kinds = Summary::new();
+    for (place, counts) in summary {
+        let of_kind = kinds.entry(place.rsplit_once('/').map_or("", |(kind, _)| kind).to_owned()).or_default();
+        of_kind.created += counts.created;
+        of_kind.deleted += counts.deleted;
+    }
+    kinds
+}
+
+fn excused(excuse: &Excuse, place: &str) -> usize {
+    let Excuse::More(counts) = excuse else { return 0 };
+    let is_it = |(plural, _): &&(&str, usize)| place.starts_with(&format!("{plural}/"));
+    counts.iter().filter(is_it).map(|(_, count)| count).sum()
 }
 
 fn is_interference(effect: &Effect) -> bool {

@@ -86,7 +86,7 @@ impl Run {
     }
 
     fn broken(&self) -> Vec<&'static str> {
-        judge(&self.record, None).into_iter().map(|violation| violation.oracle).collect()
+        self.record.broken().into_iter().map(|violation| violation.oracle).collect()
     }
 }
 
@@ -159,17 +159,34 @@ fn a_generation_that_was_not_observed_is_a_difference() {
 fn more_creations_than_without_faults_are_told_unless_somebody_deleted_what_is_wanted() {
     let reference = Reference::of(&[Run::default().create("pods", pod("web-a", "1")).settle().record]);
     let twice = || Run::default().create("pods", pod("web-a", "1")).create("pods", pod("web-b", "2"));
-    let broken = |run: Run| judge(&run.record, Some(&reference)).len();
+    let broken = |run: Run| judge(&run.record, Some(&reference), &[]).len();
     assert_eq!(broken(twice()), 1);
     assert_eq!(broken(twice().with_fault(Effect::crash(true))), 1);
     assert_eq!(broken(twice().with_fault(Effect::UserDelete)), 0);
 }
 
 #[test]
+fn an_excuse_excuses_what_it_names_as_often_as_it_is_given() {
+    let pods = |names: &[&str]| names.iter().fold(Run::default(), |run, name| run.create("pods", pod(name, name)));
+    let reference = Reference::of(&[pods(&["web-a"]).create("maps", json!({"metadata": {"name": "m"}})).record]);
+    let broken = |run: Run, excuses: &[Excuse]| judge(&run.record, Some(&reference), excuses).len();
+    let one_more = Excuse::More(&[("pods", 1)]);
+    assert_eq!(broken(pods(&["web-a", "web-b"]), &[one_more]), 0);
+    assert_eq!(broken(pods(&["web-a", "web-b"]), &[Excuse::More(&[("maps", 1)])]), 1);
+    assert_eq!(broken(pods(&["web-a", "web-b", "web-c"]), &[one_more]), 1);
+    assert_eq!(broken(pods(&["web-a", "web-b", "web-c"]), &[one_more, one_more]), 0);
+    let map = |name: &str| Run::default().create("maps", json!({"metadata": {"name": name}}));
+    assert_eq!(broken(map("other"), &[]), 1);
+    assert_eq!(broken(map("other"), &[Excuse::AnotherEnd]), 0, "of the same kind");
+    let two = map("other").create("maps", json!({"metadata": {"name": "m"}}));
+    assert_eq!(broken(two, &[Excuse::AnotherEnd]), 1, "of the same kind, and one too many");
+}
+
+#[test]
 fn a_refusal_of_the_servers_own_is_told_and_one_that_a_fault_explains_is_not() {
     assert_eq!(Run::default().request("a", "POST", 201).broken(), [""; 0]);
     assert_eq!(Run::default().request("a", "POST", 403).broken(), ["O5 answers"]);
-    assert_eq!(Run::default().request("a", "PUT", 409).broken(), ["O5 answers"]);
+    assert_eq!(Run::default().request("a", "PUT", 409).broken(), ["O5 races"]);
     assert_eq!(Run::default().request("a", "GET", 404).broken(), [""; 0], "a question");
     let crash = || Effect::crash(true);
     assert_eq!(Run::default().request("a", "PUT", 409).with_fault(crash()).broken(), [""; 0]);

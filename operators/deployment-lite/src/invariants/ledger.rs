@@ -256,11 +256,17 @@ struct Figures {
 impl Figures {
     fn of(ledger: &Ledger, deployment: &str, now: Timestamp) -> Self {
         let mut figures = Self { asked: 0, kept: 0 };
-        for set in ledger.sets_of(deployment) {
+        let is_its = |set: &ReplicaSet| controller(&set.metadata).as_deref() == Some(deployment);
+        for owner in ledger.sets.values().filter(|owner| is_its(&owner.object)) {
+            // One that is gone may still be counted on for a while, and nothing is asked for it.
+            if owner.is_gone && owner.has_ended(now) {
+                continue;
+            }
+            let set = &owner.object;
             let known = ledger.available.get(&uid(&set.metadata)).map(Vec::as_slice).unwrap_or_default();
             let recent = known.iter().rposition(|(since, _)| now.duration_since(*since) > STALENESS_MAX).unwrap_or(0);
             let available = known[recent..].iter().map(|(_, available)| *available).max().unwrap_or(0);
-            figures.asked += size(set);
+            figures.asked += if owner.is_gone { 0 } else { size(set) };
             figures.kept += size(set).min(available);
         }
         figures

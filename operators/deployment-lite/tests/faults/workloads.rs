@@ -8,6 +8,7 @@ use http::Method;
 use operator_sdk::Operator;
 use operator_testkit::{
     actor::Nodes,
+    explore::Excuse,
     fault::{Effect, Fault},
     request::Request,
     simulation::{Manifest, Simulation, Step, act, apply, delete},
@@ -153,35 +154,45 @@ pub(crate) fn path<M: Mode>(name: &str) -> String {
     format!("/apis/{}/namespaces/default/{}/{name}", M::GROUP_VERSION, M::DEPLOYMENT.1)
 }
 
-/// Which faults a workload is spared, by what they do and at which path.
-pub(crate) type Spared = fn(&Fault, &str) -> bool;
+/// What does not count under a fault, by what it does and at which path.
+pub(crate) type Excused = fn(&Fault, &str) -> Option<Excuse>;
 
 /// What people do, by name, and what cannot come to what it comes to without faults.
-pub(crate) fn workloads<M: Mode>() -> [(&'static str, Simulation, Spared); 5] {
+pub(crate) fn workloads<M: Mode>() -> [(&'static str, Simulation, Excused); 5] {
     [
-        ("rollout", rollout::<M>(), is_made_anew),
-        ("recreation", recreation::<M>(), is_made_anew_or_forgotten),
-        ("scaling", scaling::<M>(), is_made_anew),
-        ("deletion", deletion::<M>(), is_made_anew),
-        ("return of a name", return_of_a_name::<M>(), is_made_anew_or_unheard),
+        ("rollout", rollout::<M>(), made_anew),
+        ("recreation", recreation::<M>(), made_anew_or_forgotten),
+        ("scaling", scaling::<M>(), made_anew),
+        ("deletion", deletion::<M>(), made_anew),
+        ("return of a name", return_of_a_name::<M>(), made_anew_or_unheard::<M>),
     ]
 }
 
 /// Who deletes a deployment and makes it anew at once gets another ReplicaSet if the old one still has its name, as upstream
 /// has it: `t06_…` in `perturbations.rs`.
-fn is_made_anew(fault: &Fault, path: &str) -> bool {
-    fault.effect == Effect::UserRecreate && path.contains("deployments/web")
+fn made_anew(fault: &Fault, path: &str) -> Option<Excuse> {
+    (fault.effect == Effect::UserRecreate && path.contains("deployments/web")).then_some(Excuse::AnotherEnd)
 }
 
 /// Revisions are counted by the ReplicaSets that there are: who deletes one begins anew, as upstream has it.
-fn is_made_anew_or_forgotten(fault: &Fault, path: &str) -> bool {
+fn made_anew_or_forgotten(fault: &Fault, path: &str) -> Option<Excuse> {
     let is_deletion = matches!(fault.effect, Effect::UserDelete | Effect::UserRecreate);
-    is_made_anew(fault, path) || is_deletion && path.contains("replicasets/web")
+    let forgotten = (is_deletion && path.contains("replicasets/web")).then_some(Excuse::AnotherEnd);
+    made_anew(fault, path).or(forgotten)
 }
 
-/// Who does not hear that a deployment is gone makes its ReplicaSet once more:
-/// `who_does_not_hear_…` in `faults.rs`.
-fn is_made_anew_or_unheard(fault: &Fault, path: &str) -> bool {
+/// Who does not hear that a deployment is gone makes its ReplicaSet, with its pods, once more: `who_does_not_hear_…` in
+/// `faults.rs`.
+fn made_anew_or_unheard<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
     let is_unheard = matches!(fault.effect, Effect::WatchHang | Effect::WatchGap(_) | Effect::WatchDelay(_));
-    is_made_anew(fault, path) || is_unheard && !path.ends_with("pods")
+    let once_more = const { Excuse::More(&[(M::REPLICA_SET.1, 1), ("pods", 3)]) };
+    let unheard = (is_unheard && path.ends_with(M::DEPLOYMENT.1)).then_some(once_more);
+    made_anew(fault, path).or(unheard)
+}
+
+/// Where two things go wrong, who does not hear that a ReplicaSet is gone makes its pods once more, too.
+pub(crate) fn made_in_vain<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
+    let is_unheard = matches!(fault.effect, Effect::WatchHang | Effect::WatchGap(_) | Effect::WatchDelay(_));
+    let in_vain = (is_unheard && path.ends_with(M::REPLICA_SET.1)).then_some(Excuse::More(&[("pods", 3)]));
+    made_anew_or_unheard::<M>(fault, path).or(in_vain)
 }

@@ -20,6 +20,7 @@ use self::interloper::Interloper;
 use super::{
     holds, image_of, last, pods,
     promises::Promises,
+    rules::Rules,
     workloads::{
         Mode, OPERATOR, change, changing, cluster, deployment, image, manifest, nodes, path, return_of_a_name, web,
         with_image,
@@ -112,6 +113,39 @@ fn t25_five_hundred_are_left_alone_for_a_day() {
     let record = nodes::<Lite>(Nodes::new(20)).with(wanted).limits(day).run(1);
     assert_eq!(record.violations, []);
     assert_eq!(pods(last(&record)), 1500);
+}
+
+#[test]
+fn t29_a_verb_that_lacks_is_told_of_when_it_is_refused_and_at_every_start() {
+    fn check<M: Mode>() {
+        let rules = Rules::of::<M>();
+        let mut never_refused = BTreeSet::new();
+        for (lacking, fewer) in rules.without_each_verb() {
+            let refused = rules.refused_without::<M>(&fewer);
+            let told = rules.told_at_start_without::<M>(&fewer);
+            println!("without {lacking}: {refused:?}, {told:?}");
+            if refused.is_empty() {
+                never_refused.insert(lacking.clone());
+            }
+            // Nobody who may not send Events is kept from working.
+            let ends = usize::from(!lacking.ends_with("events.k8s.io"));
+            assert_eq!(told.len(), ends, "{lacking}: {told:?}");
+            assert!(told.iter().all(|told| told.contains(&format!("missing permission to {lacking} "))), "{told:?}");
+        }
+        // What is asked for at the start, for an adoption or by an admission plug-in alone.
+        let (group, _) = M::GROUP_VERSION.split_once('/').unwrap();
+        let of_kind = |(_, plural): (&str, &str)| {
+            ["get", "list", "update"].map(|verb| {
+                let subresource = if verb == "update" { "/finalizers" } else { "" };
+                format!("{verb} {plural}.{group}{subresource}")
+            })
+        };
+        let of_pods = ["list pods".to_owned(), "patch pods".to_owned()];
+        let unasked = [M::DEPLOYMENT, M::REPLICA_SET].into_iter().flat_map(of_kind).chain(of_pods);
+        assert_eq!(never_refused, unasked.collect());
+    }
+    check::<Lite>();
+    check::<BuiltIn>();
 }
 
 #[test]
