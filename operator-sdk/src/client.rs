@@ -132,7 +132,7 @@ impl Client {
             self.write::<K, _>(Permission::of::<K>(Verb::Delete), key, api.delete(&key.name, &parameters)).await;
         match deleted {
             Err(error) if !error.is_not_found() => {
-                // No version was asked for, so it is another incarnation.
+                // No version was asked for, so it is another incarnation; if it is not, a fresh list says so.
                 if error.is_conflict() {
                     self.journal.note_deleted::<K>(key, &target.uid, false);
                 }

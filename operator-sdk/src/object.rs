@@ -54,7 +54,7 @@ pub fn controller_of(metadata: &ObjectMeta) -> Option<&OwnerReference> {
 }
 
 /// The revision that the copy of this metadata was read at; `None` before creation.
-pub fn revision_of(metadata: &ObjectMeta) -> Option<Revision> {
+pub(crate) fn revision_of(metadata: &ObjectMeta) -> Option<Revision> {
     metadata.resource_version.as_deref().and_then(Revision::parse)
 }
 

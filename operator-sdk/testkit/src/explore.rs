@@ -17,6 +17,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+pub(crate) use self::saved::OUT_OF_DATE;
 pub use self::{
     excuse::Excuse,
     saved::{REPLAY, Saved, SavedFault},
@@ -237,7 +238,7 @@ impl Simulation {
         verdict.runs = failing.runs;
         verdict.struck = failing.struck;
         verdict.findings = parallel::map(&failing.findings, |(index, finding)| {
-            let is_small = finding.plan.faults.len() < 2;
+            let is_small = finding.plan.faults.len() < 2 || finding.is_out_of_date();
             if is_small { finding.clone() } else { shrink::shrink(self, &cases[*index], finding, reference) }
         });
     }

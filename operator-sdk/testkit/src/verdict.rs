@@ -9,7 +9,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    explore::{Saved, target},
+    explore::{OUT_OF_DATE, Saved, target},
     fault::Plan,
     record::{Record, Requested, Violation},
 };
@@ -70,6 +70,11 @@ impl Finding {
             strikes: record.plan.faults.iter().map(|fault| target::at(record, &fault.at)).collect(),
             feature: "",
         }
+    }
+
+    /// Whether it is a saved plan that strikes something else by now, which is to be looked at as it is.
+    pub(crate) fn is_out_of_date(&self) -> bool {
+        self.violations.iter().any(|violation| violation.oracle == OUT_OF_DATE)
     }
 
     /// The lines round what matters: where the first fault struck, and where something was first found broken.
@@ -149,6 +154,9 @@ impl fmt::Display for Finding {
         writeln!(formatter, "plan:\n{}", indented(plan.lines()))?;
         let span = self.history.last().map_or(SignedDuration::ZERO, |(last, _)| last.duration_since(self.history[0].0));
         writeln!(formatter, "log ({} lines over {span:#}):\n{}", self.history.len(), indented(self.excerpt()))?;
+        if self.is_out_of_date() {
+            return Ok(());
+        }
         if let Some(path) = saved.keep() {
             let package = env::var("CARGO_PKG_NAME").map(|name| format!("-p {name} ")).unwrap_or_default();
             let features = if self.feature.is_empty() { "" } else { &format!("--features {} ", self.feature) };

@@ -36,28 +36,33 @@ pub fn read(output: &str) -> Outcome {
     outcome
 }
 
-/// What the first failed tests said before and when they panicked, without their backtraces: the log may lie on a machine
-/// that is gone when somebody reads this.
+/// What the first failed tests said before they failed and when they did, by a panic or by an error that they returned,
+/// without backtraces: the log may lie on a machine that is gone when somebody reads this.
 #[must_use]
 pub fn last_words(output: &str) -> String {
-    let lines: Vec<&str> = output.lines().filter(|line| !is_frame(line)).collect();
-    let is_panic = |line: &str| line.starts_with("thread '") && line.contains(" panicked at ");
+    let lines = without_backtraces(output);
+    let is_failure =
+        |line: &str| line.starts_with("Error: ") || line.starts_with("thread '") && line.contains(" panicked at ");
     let mut shown = Vec::new();
     let mut next = 0;
-    for at in (0..lines.len()).filter(|&at| is_panic(lines[at])).take(SHOWN_FAILURES) {
+    for at in (0..lines.len()).filter(|&at| is_failure(lines[at])).take(SHOWN_FAILURES) {
         let begin = at.saturating_sub(SHOWN_BEFORE).max(next);
-        next = (at + SHOWN_AFTER).min(lines.len());
+        next = (at + SHOWN_AFTER).min(lines.len()).max(next);
         shown.extend_from_slice(&lines[begin..next]);
     }
     shown.join("\n")
 }
 
-/// A line of a backtrace.
-fn is_frame(line: &str) -> bool {
-    let text = line.trim_start();
-    let number = text.bytes().take_while(u8::is_ascii_digit).count();
-    line == "stack backtrace:"
-        || text.len() < line.len() && (text.starts_with("at ") || number > 0 && text[number..].starts_with(": "))
+fn without_backtraces(output: &str) -> Vec<&str> {
+    let mut is_inside = false;
+    let is_kept = |line: &&str| {
+        let text = line.trim_start();
+        let number = text.bytes().take_while(u8::is_ascii_digit).count();
+        let is_frame = text.starts_with("at ") || number > 0 && text[number..].starts_with(": ");
+        is_inside = *line == "stack backtrace:" || is_inside && is_frame;
+        !is_inside
+    };
+    output.lines().filter(is_kept).collect()
 }
 
 fn tally(counts: &str) -> Tally {
@@ -112,5 +117,9 @@ mod tests {
         assert!(!words.contains("backtrace") && !words.contains("unwind"));
         assert_eq!(words.matches("sequence 7").count(), 1, "nothing is shown twice");
         assert_eq!(last_words("test one ... ok\n"), "");
+        assert_eq!(
+            last_words("Error: failed to\n\nCaused by:\n    0: this\n"),
+            "Error: failed to\n\nCaused by:\n    0: this"
+        );
     }
 }

@@ -17,6 +17,9 @@ use crate::{
 /// Names the file of the plan that is to be replayed, instead of all others.
 pub const REPLAY: &str = "OPERATOR_TESTKIT_REPLAY";
 
+/// What is broken of a saved plan that does not strike what it struck.
+pub(crate) const OUT_OF_DATE: &str = "saved plan";
+
 /// A plan with all that replays it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,14 +72,18 @@ impl Saved {
                 return None;
             }
             let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
-            let (then, now) = (or(&saved.struck, "nothing that is noted"), or(&now, "nothing"));
-            let now = if strikes { now } else { format!("nothing at {now}") };
+            let then = or(&saved.struck, "nothing that is noted");
+            let now = match &*now {
+                now if strikes => or(now, "nothing that is noted"),
+                "" => "nothing".to_owned(),
+                now => format!("nothing at {now}"),
+            };
             let fault = Fault::new(saved.at.clone(), saved.effect.clone());
             Some(format!("\n  {fault}\n    struck {then}\n    now strikes {now}"))
         });
         let moved: String = moved.collect();
         (!moved.is_empty()).then(|| Violation {
-            oracle: "saved plan",
+            oracle: OUT_OF_DATE,
             time: record.struck.values().min().copied().unwrap_or(record.end),
             message: format!(
                 "{} is out of date:{moved}\n  look whether the case still exists: explore, and save what is found in its \

@@ -7,7 +7,6 @@ use crate::{
     fault::{Moment, Place},
     oracle::canonical::stable_name,
     record::{Counted, Notified, Record, Requested},
-    store::Commit,
 };
 
 /// What there is at a moment of this run, as in `PUT /api/v1/…/pods/web-*/status` or `DELETED Pod default/web-*`. Empty:
@@ -32,8 +31,18 @@ pub(crate) fn at(record: &Record, moment: &Moment) -> String {
 }
 
 fn of_request(request: &Requested, record: &Record) -> String {
-    let names: BTreeMap<&str, String> =
-        record.commits.iter().map(|commit| (commit.key.name(), stable_name_of(commit))).collect();
+    let mut names: BTreeMap<&str, String> = BTreeMap::new();
+    for commit in &record.commits {
+        let name = commit.key.name();
+        let stable = match name.rsplit_once('.') {
+            // Whoever writes an Event makes its name unique by such an end behind the name of what it is about.
+            Some((about, _)) if &*commit.collection.plural == "events" => {
+                format!("{}.*", names.get(about).map_or(about, String::as_str))
+            }
+            _ => stable_name(commit.after.value(), name),
+        };
+        names.insert(name, stable);
+    }
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
     let parts: Vec<&str> = path.split('/').map(|part| names.get(part).map_or(part, String::as_str)).collect();
     let watch = if query.contains("watch=") { "?watch=true" } else { "" };
@@ -50,15 +59,6 @@ fn of_notification(told: &Notified) -> String {
     }
 }
 
-fn stable_name_of(commit: &Commit) -> String {
-    let name = commit.key.name();
-    match name.rsplit_once('.') {
-        // Whoever writes an Event makes its name unique by such an end.
-        Some((base, _)) if &*commit.collection.plural == "events" => format!("{base}.*"),
-        _ => stable_name(commit.after.value(), name),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::{
         object::Object,
-        store::{Change, Collection, Key},
+        store::{Change, Collection, Commit, Key},
     };
 
     fn request(counted: Counted, method: &str, path: &str) -> Requested {
@@ -103,6 +103,7 @@ mod tests {
     fn what_a_fault_strikes_is_told_without_what_chance_decides() {
         let pod = commit("pods", json!({"name": "web-x7k2p", "generateName": "web-", "namespace": "default"}));
         let event = commit("events", json!({"name": "web.0123456789abcdef", "namespace": "default"}));
+        let of_pod = commit("events", json!({"name": "web-x7k2p.0123456789abcdef", "namespace": "default"}));
         let told = Notified {
             time: Timestamp::UNIX_EPOCH,
             process: "operator".into(),
@@ -113,7 +114,7 @@ mod tests {
         };
         let counted = |number| Counted { request: Some(number), ..Counted::default() };
         let record = Record {
-            commits: vec![pod, event],
+            commits: vec![pod, event, of_pod],
             notifications: vec![told],
             requests: vec![
                 request(counted(1), "GET", "/api/v1/pods?watch=true&resourceVersion=7"),
@@ -124,6 +125,7 @@ mod tests {
                     "/api/v1/namespaces/default/pods/web-x7k2p/status",
                 ),
                 request(counted(4), "PATCH", "/api/v1/namespaces/default/events/web.0123456789abcdef"),
+                request(counted(5), "PATCH", "/api/v1/namespaces/default/events/web-x7k2p.0123456789abcdef"),
                 request(Counted { election: Some(1), ..Counted::default() }, "GET", "/apis/leases/web"),
             ],
             ..Record::default()
@@ -135,6 +137,7 @@ mod tests {
             (Moment::request("operator", 3), put),
             (Moment::write("operator", 1), put),
             (Moment::request("operator", 4), "PATCH /api/v1/namespaces/default/events/web.*"),
+            (Moment::request("operator", 5), "PATCH /api/v1/namespaces/default/events/web-*.*"),
             (Moment::election("operator", 1), "GET /apis/leases/web"),
             (Moment::notification("operator", 1), "DELETED Pod default/web-*"),
             (Moment::write("operator", 2), ""),

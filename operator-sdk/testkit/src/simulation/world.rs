@@ -39,7 +39,7 @@ struct Shared {
     processes: OnceLock<BTreeMap<Arc<str>, Arc<Process>>>,
     recorder: Arc<Mutex<Recorder>>,
     injector: Mutex<Injector>,
-    /// When the last of the faults that take their time is over.
+    /// When the last of the faults that take their time is over, and the last one of a set time has struck.
     busy_until: Mutex<Timestamp>,
     /// When something last changed that counts.
     changed: watch::Sender<Timestamp>,
@@ -84,7 +84,9 @@ impl World {
     /// Lets the faults of set times strike from now on.
     pub(crate) fn start_faults(&self) {
         for (milliseconds, process, strike) in self.injector().timed() {
-            let (world, due) = (self.clone(), Instant::now() + Duration::from_millis(milliseconds));
+            let (world, span) = (self.clone(), Duration::from_millis(milliseconds));
+            let due = Instant::now() + span;
+            self.be_busy_until(self.now() + span);
             tokio::spawn(async move {
                 sleep_until(due).await;
                 world.strike(&process, &strike, None);
@@ -115,6 +117,11 @@ impl World {
     /// When the last of the faults that take their time is over.
     pub(crate) fn busy_until(&self) -> Timestamp {
         *lock(&self.0.busy_until)
+    }
+
+    fn be_busy_until(&self, over: Timestamp) {
+        let mut busy_until = lock(&self.0.busy_until);
+        *busy_until = over.max(*busy_until);
     }
 
     /// Follows the time of the last change that counts.
@@ -197,9 +204,7 @@ impl World {
     }
 
     fn thaw_at(&self, view: ViewId, due: Instant) {
-        let over = self.now() + due.saturating_duration_since(Instant::now());
-        let mut busy_until = lock(&self.0.busy_until);
-        *busy_until = over.max(*busy_until);
+        self.be_busy_until(self.now() + due.saturating_duration_since(Instant::now()));
         let network = self.network().clone();
         tokio::spawn(reopen(due, move || network.with(|server, now| server.thaw(view, now))));
     }

@@ -37,6 +37,7 @@ fn t06_who_sees_the_past_does_nothing_to_a_namesake_of_what_is_gone() {
     fn check<M: Mode>() {
         let faults =
             Faults::single().only(|fault| matches!(fault.effect, Effect::TimeTravel(_) | Effect::StaleView(_)));
+        let faults = faults.behind("soak");
         return_of_a_name::<M>().explore(faults).assert_converges();
     }
     check::<Lite>();
@@ -87,7 +88,7 @@ fn t19_a_leader_that_stood_still_at_any_write_does_no_harm_when_it_wakes() {
         .with(manifest::<Lite>("web"))
         .then(image::<Lite>("web:2"));
     let frozen = |fault: &Fault| matches!(fault.effect, Effect::Freeze(_) | Effect::ClockStep(_));
-    replicas.explore(Faults::single().only(frozen)).assert_converges();
+    replicas.explore(Faults::single().only(frozen).behind("soak")).assert_converges();
 }
 
 #[test]
