@@ -149,6 +149,15 @@ fn what_strikes_many_times_leaves_the_quiet_hour_alone() {
 }
 
 #[test]
+fn what_strikes_at_a_set_time_is_waited_for_before_the_quiet_hour() {
+    // All is settled after 120 s in which nothing happens.
+    let late = Fault::new(Moment::time("mirror", 300_000), Effect::Partition(Seconds { seconds: 1 }));
+    let record = simulation().run_with(1, &Plan::of([late]));
+    assert_eq!(record.violations, []);
+    assert!(record.end.duration_since(record.struck[&0]) >= jiff::SignedDuration::from_hours(1));
+}
+
+#[test]
 fn nothing_gets_through_a_partition_until_it_heals() {
     let plan = Plan::of([Fault::new(Moment::time("mirror", 0), Effect::Partition(Seconds { seconds: 30 }))]);
     let record = simulation().run_with(1, &plan);
