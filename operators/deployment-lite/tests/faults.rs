@@ -26,12 +26,8 @@ use operator_testkit::{
 };
 
 #[cfg(feature = "soak")]
-use self::workloads::{Excused, made_in_vain};
+use self::workloads::Excused;
 use self::workloads::{Mode, OPERATOR, recreation, replacement, return_of_a_name, rollout, workloads};
-
-/// Of more pairs than this, so many by chance: there are some hundred thousand.
-#[cfg(feature = "soak")]
-const PAIRS_MAX: usize = 1000;
 
 #[cfg(feature = "soak")]
 fn single<M: Mode>(workload: &str) {
@@ -44,12 +40,6 @@ fn single<M: Mode>(workload: &str) {
 fn hostile<M: Mode>(workload: &str) {
     let faults = Faults::single().hostile().behind("soak");
     let faults = faults.only(|fault| matches!(fault.effect, Effect::WatchTwice | Effect::WatchGarbage));
-    of_name::<M>(workload).0.explore(faults).assert_converges();
-}
-
-#[cfg(feature = "soak")]
-fn pairs<M: Mode>(workload: &str) {
-    let faults = Faults::pairs(PAIRS_MAX).excused(made_in_vain::<M>).behind("soak");
     of_name::<M>(workload).0.explore(faults).assert_converges();
 }
 
@@ -95,10 +85,7 @@ explorations! {
     single "scaling" scaling_of_a_lite_deployment scaling_of_a_deployment
     single "deletion" deletion_of_a_lite_deployment deletion_of_a_deployment
     single "return of a name" return_of_a_name_of_a_lite_deployment return_of_a_name_of_a_deployment
-    hostile "rollout" a_hostile_rollout_of_a_lite_deployment a_hostile_rollout_of_a_deployment
-    hostile "return of a name" a_hostile_return_of_a_name_of_a_lite_deployment a_hostile_return_of_a_name_of_a_deployment
-    pairs "scaling" pairs_at_scaling_of_a_lite_deployment pairs_at_scaling_of_a_deployment
-    pairs "deletion" pairs_at_deletion_of_a_lite_deployment pairs_at_deletion_of_a_deployment
+    hostile "deletion" a_hostile_deletion_of_a_lite_deployment a_hostile_deletion_of_a_deployment
 }
 
 #[test]

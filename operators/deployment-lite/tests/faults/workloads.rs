@@ -189,10 +189,3 @@ fn made_anew_or_unheard<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
     let unheard = (is_unheard && path.ends_with(M::DEPLOYMENT.1)).then_some(once_more);
     made_anew(fault, path).or(unheard)
 }
-
-/// Where two things go wrong, who does not hear that a ReplicaSet is gone makes its pods once more, too.
-pub(crate) fn made_in_vain<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
-    let is_unheard = matches!(fault.effect, Effect::WatchHang | Effect::WatchGap(_) | Effect::WatchDelay(_));
-    let in_vain = (is_unheard && path.ends_with(M::REPLICA_SET.1)).then_some(Excuse::More(&[("pods", 3)]));
-    made_anew_or_unheard::<M>(fault, path).or(in_vain)
-}
