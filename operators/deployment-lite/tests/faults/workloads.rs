@@ -189,3 +189,9 @@ fn made_anew_or_unheard<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
     let unheard = (is_unheard && path.ends_with(M::DEPLOYMENT.1)).then_some(once_more);
     made_anew(fault, path).or(unheard)
 }
+
+/// Who gets nonsense in the place of that something is gone makes what belonged to it once more, before a list tells the rest.
+pub(crate) fn misread<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
+    let is_unread = fault.effect == Effect::WatchGarbage && !path.ends_with("pods");
+    is_unread.then_some(const { Excuse::More(&[(M::REPLICA_SET.1, 1), ("pods", 3)]) })
+}
