@@ -181,17 +181,21 @@ fn made_anew_or_forgotten(fault: &Fault, path: &str) -> Option<Excuse> {
     made_anew(fault, path).or(forgotten)
 }
 
-/// Who does not hear that a deployment is gone makes its ReplicaSet, with its pods, once more: `who_does_not_hear_…` in
-/// `faults.rs`.
+/// Who does not hear that a deployment is gone makes its ReplicaSet, with its pods, once more, and who does not hear that a
+/// ReplicaSet is gone a pod: `who_does_not_hear_…` in `faults.rs`.
 fn made_anew_or_unheard<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
     let is_unheard = matches!(fault.effect, Effect::WatchHang | Effect::WatchGap(_) | Effect::WatchDelay(_));
-    let once_more = const { Excuse::More(&[(M::REPLICA_SET.1, 1), ("pods", 3)]) };
-    let unheard = (is_unheard && path.ends_with(M::DEPLOYMENT.1)).then_some(once_more);
-    made_anew(fault, path).or(unheard)
+    made_anew(fault, path).or(if is_unheard { once_more::<M>(path) } else { None })
 }
 
-/// Who gets nonsense in the place of that something is gone makes what belonged to it once more, before a list tells the rest.
+/// The same of who gets nonsense in the place of that news.
 pub(crate) fn misread<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
-    let is_unread = fault.effect == Effect::WatchGarbage && !path.ends_with("pods");
-    is_unread.then_some(const { Excuse::More(&[(M::REPLICA_SET.1, 1), ("pods", 3)]) })
+    if fault.effect == Effect::WatchGarbage { once_more::<M>(path) } else { None }
+}
+
+/// What is made in vain by who misses a notification of this watch.
+fn once_more<M: Mode>(path: &str) -> Option<Excuse> {
+    let of_deployments =
+        path.ends_with(M::DEPLOYMENT.1).then_some(const { Excuse::More(&[(M::REPLICA_SET.1, 1), ("pods", 3)]) });
+    of_deployments.or(path.ends_with(M::REPLICA_SET.1).then_some(Excuse::More(&[("pods", 1)])))
 }
