@@ -72,7 +72,8 @@ impl Faults {
         Self { choice: Choice::Soak { runs, faults }, ..Self::single() }
     }
 
-    /// Also what no correct server does.
+    /// Also what no correct server does. That an event is left out on a watch that goes on
+    /// ([`WatchDrop`](crate::fault::Effect::WatchDrop)) nobody can notice: [`only`](Self::only) takes it out.
     #[must_use]
     pub fn hostile(self) -> Self {
         Self { is_hostile: true, ..self }
@@ -84,8 +85,9 @@ impl Faults {
         Self { keep, ..self }
     }
 
-    /// Under some of them something does not count; the text is the path that the request asks for, or the watch that tells,
-    /// without the query.
+    /// Under some of them something does not count. The text is the path at that moment of the run without faults, without
+    /// the query: `/api/v1/namespaces/default/pods/web` of a request, `/api/v1/pods` of a watch. Faults at requests for
+    /// Leases and at set times have none, and no excuse; nor has a plan that is saved.
     #[must_use]
     pub fn excused(self, excuse: fn(&Fault, &str) -> Option<Excuse>) -> Self {
         Self { excuse, ..self }
@@ -97,7 +99,8 @@ impl Faults {
         Case { seed, excuses: plan.faults.iter().filter_map(excuse).collect(), plan }
     }
 
-    /// The test is there only with this feature of its package: the command that replays what it finds says so.
+    /// The test is there only with this feature of its package: the command that replays what it finds says so, and would run
+    /// no test otherwise.
     #[must_use]
     pub fn behind(self, feature: &'static str) -> Self {
         Self { feature, ..self }
