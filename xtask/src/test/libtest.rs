@@ -59,7 +59,7 @@ fn without_backtraces(output: &str) -> Vec<&str> {
         let text = line.trim_start();
         let number = text.bytes().take_while(u8::is_ascii_digit).count();
         let is_frame = text.starts_with("at ") || number > 0 && text[number..].starts_with(": ");
-        is_inside = *line == "stack backtrace:" || is_inside && is_frame;
+        is_inside = line.eq_ignore_ascii_case("stack backtrace:") || is_inside && is_frame;
         !is_inside
     };
     output.lines().filter(is_kept).collect()
@@ -108,8 +108,9 @@ mod tests {
     fn a_failed_test_is_shown_with_what_it_said_but_without_its_backtrace() {
         let early = "early\n".repeat(SHOWN_BEFORE);
         let output = format!(
-            "far away\n{early}- name: sequence 7\n\nthread 'one' (12) panicked at src/a.rs:1:1:\nleft: 1\nright: 2\n\
-             stack backtrace:\n   0: rust_begin_unwind\n\nthread 'two' panicked at src/b.rs:1:1:\nthat\nnote: x\n"
+            "far away\n{early}- name: sequence 7\n\nthread 'one' (12) panicked at src/a.rs:1:1:\nleft: 1\nright: 2\n\n\
+             Stack backtrace:\n   0: anyhow_unwind\nstack backtrace:\n   0: rust_begin_unwind\n\n\
+             thread 'two' panicked at src/b.rs:1:1:\nthat\nnote: x\n"
         );
         let words = last_words(&output);
         assert!(words.contains("sequence 7") && words.contains("right: 2") && words.ends_with("that\nnote: x"));
