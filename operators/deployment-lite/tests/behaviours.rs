@@ -11,8 +11,9 @@ mod workloads;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use deployment_lite::api::{BuiltIn, Lite};
+use deployment_lite::api::{BuiltIn, Lite, LiteDeployment, LiteReplicaSet};
 use http::Method;
+use operator_sdk::crd;
 use operator_testkit::{
     actor::{Behaviour, Nodes},
     record::{Record, State},
@@ -361,5 +362,52 @@ behaviours! {
         assert_eq!(status(1), [4, 1, 3, 3, 1]);
         let generations = web_of::<M>(&record, 1);
         assert_eq!(generations["status"]["observedGeneration"], generations["metadata"]["generation"]);
+    }
+}
+
+#[test]
+fn what_slips_through_is_told_once_and_left_alone() {
+    let loose = [crd::definition::<LiteDeployment>(), crd::definition::<LiteReplicaSet>()].map(|definition| {
+        let mut loose = serde_json::to_value(definition.unwrap()).unwrap();
+        loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"] =
+            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        loose
+    });
+    let spoilt = |kind: &str, name: &str, field: &str, value: Value| {
+        let mut object = deployment::<Lite>(name);
+        object["kind"] = kind.into();
+        object["spec"][field] = value;
+        object
+    };
+    let bad = [
+        spoilt("LiteDeployment", "negative", "minReadySeconds", json!(-1)),
+        spoilt("LiteDeployment", "all", "selector", json!({})),
+        spoilt("LiteReplicaSet", "negative", "minReadySeconds", json!(-1)),
+        spoilt("LiteReplicaSet", "all", "selector", json!({})),
+    ];
+    // Nobody judges: the promises are about objects that are as they should be.
+    let simulation = Simulation::of(Lite::operator)
+        .in_cluster(Nodes::new(3))
+        .then(apply(loose.into_iter().collect()))
+        .then(apply(bad.into_iter().collect()))
+        .then(apply(manifest::<Lite>("web")));
+    let record = simulation.run(1);
+    assert_eq!(record.violations, []);
+    let state = &record.settled[2].state;
+    assert_eq!(pods(state).count(), 3, "those of web");
+    for (plural, name, reason) in [
+        (Lite::DEPLOYMENT.1, "negative", "InvalidSpec"),
+        (Lite::DEPLOYMENT.1, "all", "SelectingAll"),
+        (Lite::REPLICA_SET.1, "negative", "InvalidSpec"),
+        (Lite::REPLICA_SET.1, "all", "InvalidSpec"),
+    ] {
+        let object = state.get(group::<Lite>(), plural, "default", name).unwrap();
+        assert_eq!(conditions(object.value()), [format!("Stalled=True {reason}")], "{plural} {name}");
+        let is_about = |event: &Value| {
+            let about = &event["involvedObject"];
+            about["name"] == name && about["kind"] == object["kind"] && event["reason"] == reason
+        };
+        let told = state.list("", "events").filter(|(_, event)| is_about(event));
+        assert_eq!(told.count(), 1, "{plural} {name}");
     }
 }
