@@ -1,14 +1,20 @@
 //! One command at a time may change a cluster; the next one says who does.
 //!
-//! The kernel drops the lock when its holder ends, however it ends, so no stale lock can be left.
+//! The kernel drops the lock when its holder ends, however it ends, so no stale lock can be left. Only what the holder was
+//! about to start when it was killed has the lock a moment longer, until it runs its own program (flock(2), execve(2)).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, Write};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 use crate::{paths, progress};
+
+/// How long the lock of a holder that has ended is waited for.
+const LET_GO_WITHIN: Duration = Duration::from_secs(10);
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -30,7 +36,7 @@ impl Lock {
     /// Takes a lock file or says who has it.
     pub fn take(path: &Path, what: &str) -> Result<Self> {
         let file = open(path)?;
-        if file.try_lock().is_err() {
+        if file.try_lock().is_err() && !is_let_go(&file, path) {
             bail!("another command works on {what}: {}; wait for it to end, or end it", holder(path));
         }
         Self::note(file, path)
@@ -66,6 +72,25 @@ fn open(path: &Path) -> Result<File> {
     options.open(path).with_context(|| format!("failed to open the lock {}", path.display()))
 }
 
+/// Whether the lock comes free, because its holder has ended; waits for it.
+fn is_let_go(file: &File, path: &Path) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < LET_GO_WITHIN && has_ended(path) {
+        if file.try_lock().is_ok() {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    false
+}
+
+/// Whether the process that noted itself as the holder is there no more.
+fn has_ended(path: &Path) -> bool {
+    let line = fs::read_to_string(path).unwrap_or_default();
+    let number = line.strip_prefix("process ").and_then(|rest| rest.split(',').next());
+    number.is_some_and(|number| !Path::new("/proc").join(number).exists())
+}
+
 fn holder(path: &Path) -> String {
     let line = fs::read_to_string(path).unwrap_or_default();
     let since = fs::metadata(path).and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
@@ -87,5 +112,21 @@ mod tests {
         assert!(refused.contains("the cluster x") && refused.contains(", for 0."), "{refused}");
         drop(first);
         Lock::take(&path, "the cluster x").expect("free again");
+    }
+
+    #[test]
+    fn what_a_killed_holder_was_about_to_start_is_waited_for() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("lock");
+        let started = open(&path).expect("a lock");
+        started.lock().expect("free");
+        // No process has so high a number: proc(5), pid_max.
+        fs::write(&path, "process 4194305, cargo xtask cluster up").expect("a note");
+        let letting_go = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(200));
+            drop(started);
+        });
+        Lock::take(&path, "the cluster x").expect("its holder has ended");
+        letting_go.join().expect("an end");
     }
 }
