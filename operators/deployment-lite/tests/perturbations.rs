@@ -9,6 +9,7 @@ mod long;
 #[path = "faults/promises.rs"]
 mod promises;
 #[path = "perturbations/rules.rs"]
+#[cfg_attr(not(feature = "soak"), allow(dead_code, reason = "single verbs take long"))]
 mod rules;
 #[path = "faults/workloads.rs"]
 #[allow(dead_code, reason = "each program uses a part")]
