@@ -33,9 +33,7 @@ enum What {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let tests: &[&str] = match arguments.what {
         What::Election => &["--package", "operator-sdk", "--test", "leader_election", "in_worlds_that_nobody_has_seen"],
-        What::Faults => {
-            &["--package", "deployment-lite", "--features", "soak", "--test", "faults", "--test", "perturbations"]
-        }
+        What::Faults => &["--package", "deployment-lite", "--features", "soak", "--test", "simulations"],
     };
     let mut command = Command::new("cargo");
     command.args(["test", "--release"]).args(tests).args(["--", "--nocapture"]);

@@ -1,11 +1,11 @@
 //! How long simulated time takes. `cargo xtask bench testkit` runs it, and prints each figure beside its goal.
 
-#![allow(missing_docs, reason = "a program")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a program")]
 
-#[path = "../tests/faults/promises.rs"]
+#[path = "../tests/simulations/promises.rs"]
 #[allow(unused_imports, reason = "a program has no tests")]
 mod promises;
-#[path = "../tests/faults/workloads.rs"]
+#[path = "../tests/simulations/workloads.rs"]
 #[allow(dead_code, reason = "each program uses a part")]
 mod workloads;
 

@@ -1,32 +1,22 @@
 //! What deployment-lite does, seen from outside: each with both forms, in a cluster of nodes that do their part, and with the
-//! numbers that upstream comes to ([BEHAVIOURS.md](../BEHAVIOURS.md)). The promises are judged at every commit besides.
-
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a test")]
-
-#[path = "faults/promises.rs"]
-mod promises;
-#[path = "faults/workloads.rs"]
-#[allow(dead_code, reason = "each program uses a part")]
-mod workloads;
+//! numbers that upstream comes to ([BEHAVIOURS.md](../../BEHAVIOURS.md)). The promises are judged at every commit besides.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use deployment_lite::api::{BuiltIn, Lite, LiteDeployment, LiteReplicaSet};
-use http::Method;
-use operator_sdk::crd;
+use deployment_lite::api::{BuiltIn, Lite};
 use operator_testkit::{
     actor::{Behaviour, Nodes},
     record::{Record, State},
-    request::Request,
     simulation::{Limits, Simulation, Step, act, apply},
 };
 use serde_json::{Value, json};
 
-use self::workloads::{Mode, change, cluster, deployment, image, manifest, nodes, path};
+use crate::workloads::{
+    Mode, ask, change, cluster, deployment, image, image_of, loose_definitions, manifest, merge, nodes, path,
+};
 
 /// An image of this name never gets ready.
 const BAD: &str = "bad:1";
-const MERGE: &str = "application/merge-patch+json";
 
 /// Runs with two seeds, which have to keep all promises.
 fn run(simulation: &Simulation) -> Record {
@@ -93,10 +83,6 @@ fn conditions(object: &Value) -> Vec<String> {
     all
 }
 
-fn image_of(holder: &Value) -> &str {
-    holder["spec"]["containers"][0]["image"].as_str().unwrap()
-}
-
 /// Each pod of a state.
 fn pods(state: &State) -> impl Iterator<Item = &Value> {
     state.list("", "pods").map(|(_, pod)| pod.value())
@@ -108,9 +94,7 @@ fn names(state: &State) -> BTreeSet<String> {
 
 /// Says annotations of `web`.
 fn annotate<M: Mode>(annotations: Value) -> Step {
-    let patch = json!({"metadata": {"annotations": annotations}}).to_string();
-    let request = Request::new(Method::PATCH, path::<M>("web")).with_content(MERGE, patch);
-    act(move |_| vec![request.clone()])
+    ask(merge(path::<M>("web"), &json!({"metadata": {"annotations": annotations}})))
 }
 
 /// Patches the pod that comes `number`-th by its name.
@@ -118,7 +102,7 @@ fn patch_pod(number: usize, patch: Value) -> Step {
     act(move |state| {
         let name = names(state).into_iter().nth(number).unwrap();
         let path = format!("/api/v1/namespaces/default/pods/{name}");
-        vec![Request::new(Method::PATCH, path).with_content(MERGE, patch.to_string())]
+        vec![merge(path, &patch)]
     })
 }
 
@@ -367,12 +351,6 @@ behaviours! {
 
 #[test]
 fn what_slips_through_is_told_once_and_left_alone() {
-    let loose = [crd::definition::<LiteDeployment>(), crd::definition::<LiteReplicaSet>()].map(|definition| {
-        let mut loose = serde_json::to_value(definition.unwrap()).unwrap();
-        loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"] =
-            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-        loose
-    });
     let spoilt = |kind: &str, name: &str, field: &str, value: Value| {
         let mut object = deployment::<Lite>(name);
         object["kind"] = kind.into();
@@ -388,7 +366,7 @@ fn what_slips_through_is_told_once_and_left_alone() {
     // Nobody judges: the promises are about objects that are as they should be.
     let simulation = Simulation::of(Lite::operator)
         .in_cluster(Nodes::new(3))
-        .then(apply(loose.into_iter().collect()))
+        .then(apply(loose_definitions()))
         .then(apply(bad.into_iter().collect()))
         .then(apply(manifest::<Lite>("web")));
     let record = simulation.run(1);

@@ -1,8 +1,5 @@
 //! Perturbations at every moment of something, and of many at once: minutes in a development build.
 
-#[path = "interloper.rs"]
-mod interloper;
-
 use std::{collections::BTreeSet, time::Duration};
 
 use deployment_lite::api::{BuiltIn, Lite};
@@ -16,14 +13,12 @@ use operator_testkit::{
 };
 use serde_json::json;
 
-use self::interloper::Interloper;
-use super::{
-    holds, image_of, last, pods,
+use super::{holds, interloper::Interloper, last, pods, rules::Rules};
+use crate::{
     promises::Promises,
-    rules::Rules,
     workloads::{
-        Mode, OPERATOR, change, changing, cluster, deployment, image, manifest, nodes, path, return_of_a_name, web,
-        with_image,
+        Mode, OPERATOR, change, changing, cluster, deployment, image, image_of, manifest, nodes, path,
+        return_of_a_name, web, with_image,
     },
 };
 

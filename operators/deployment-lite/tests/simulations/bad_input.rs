@@ -1,8 +1,6 @@
 //! Bad input is refused where it is given, by the field's name: asked of the simulated server, and of a real one in
 //! `tests/e2e`.
 
-#![allow(missing_docs, reason = "a test")]
-
 use http::Method;
 use operator_testkit::{
     request::{Reply, Request},

@@ -2,19 +2,15 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use http::Method;
 use operator_testkit::{
     fault::{Effect, Fault, Moment, Plan},
     record::Record,
-    request::Request,
     simulation::{Limits, Simulation, Step},
 };
 use serde_json::{Value, json};
 
-use super::{
-    ask, assert_holds, image_of, last,
-    workloads::{Mode, OPERATOR, image, web},
-};
+use super::{assert_holds, last};
+use crate::workloads::{Mode, OPERATOR, ask, image, image_of, merge, web};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -82,8 +78,7 @@ impl Rules {
     }
 
     fn put(&self, rules: &[Value]) -> Step {
-        let patch = json!({"rules": rules}).to_string();
-        ask(Request::new(Method::PATCH, self.path.clone()).with_content("application/merge-patch+json", patch))
+        ask(merge(self.path.clone(), &json!({"rules": rules})))
     }
 }
 

@@ -1,11 +1,11 @@
 //! What people do with a deployment, in a cluster of three nodes: of both forms, LiteDeployments and Deployments.
 
 use deployment_lite::{
-    api::{Api, BuiltIn, Lite},
+    api::{Api, BuiltIn, Lite, LiteDeployment, LiteReplicaSet},
     controllers,
 };
 use http::Method;
-use operator_sdk::Operator;
+use operator_sdk::{Operator, crd};
 use operator_testkit::{
     actor::Nodes,
     explore::Excuse,
@@ -130,8 +130,7 @@ pub(crate) fn deployment<M: Mode>(name: &str) -> Value {
 
 /// Somebody changes the spec of `web`.
 pub(crate) fn change<M: Mode>(spec: Value) -> Step {
-    let request = changing::<M>(spec);
-    act(move |_| vec![request.clone()])
+    ask(changing::<M>(spec))
 }
 
 pub(crate) fn image<M: Mode>(image: &str) -> Step {
@@ -145,8 +144,33 @@ pub(crate) fn with_image(image: &str) -> Value {
 
 /// The request that changes the spec of `web`.
 pub(crate) fn changing<M: Mode>(spec: Value) -> Request {
-    let patch = json!({"spec": spec}).to_string();
-    Request::new(Method::PATCH, path::<M>("web")).with_content("application/merge-patch+json", patch)
+    merge(path::<M>("web"), &json!({"spec": spec}))
+}
+
+/// A merge patch of the object at a path.
+pub(crate) fn merge(path: String, patch: &Value) -> Request {
+    Request::new(Method::PATCH, path).with_content("application/merge-patch+json", patch.to_string())
+}
+
+/// Sends one request.
+pub(crate) fn ask(request: Request) -> Step {
+    act(move |_| vec![request.clone()])
+}
+
+/// The definitions of both kinds, without the schemas that keep bad objects out.
+pub(crate) fn loose_definitions() -> Manifest {
+    let loose = [crd::definition::<LiteDeployment>(), crd::definition::<LiteReplicaSet>()].map(|definition| {
+        let mut loose = serde_json::to_value(definition.unwrap()).unwrap();
+        loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"] =
+            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        loose
+    });
+    loose.into_iter().collect()
+}
+
+/// The image of a pod, or of the template of pods.
+pub(crate) fn image_of(pod: &Value) -> &str {
+    pod["spec"]["containers"][0]["image"].as_str().unwrap()
 }
 
 /// Where a deployment is found.
@@ -189,6 +213,7 @@ fn made_anew_or_unheard<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
 }
 
 /// The same of who gets nonsense in the place of that news.
+#[cfg(feature = "soak")]
 pub(crate) fn misread<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
     if fault.effect == Effect::WatchGarbage { once_more::<M>(path) } else { None }
 }

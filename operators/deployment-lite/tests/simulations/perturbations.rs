@@ -1,25 +1,17 @@
 //! The perturbations that every operator has to pass, by their numbers in `docs/track-record.md`, as far as no single fault
 //! makes them: those are in `faults.rs`. Each with both forms. Those that take long run with `cargo xtask soak faults`.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a test")]
-
 #[cfg(feature = "soak")]
-#[path = "perturbations/long.rs"]
+mod interloper;
+#[cfg(feature = "soak")]
 mod long;
-#[path = "faults/promises.rs"]
-mod promises;
-#[path = "perturbations/rules.rs"]
 #[cfg_attr(not(feature = "soak"), allow(dead_code, reason = "single verbs take long"))]
 mod rules;
-#[path = "faults/workloads.rs"]
-#[allow(dead_code, reason = "each program uses a part")]
-mod workloads;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use deployment_lite::api::{BuiltIn, Lite, LiteDeployment};
+use deployment_lite::api::{BuiltIn, Lite};
 use http::Method;
-use operator_sdk::crd;
 use operator_testkit::{
     actor::{Behaviour, Nodes},
     explore::Faults,
@@ -30,12 +22,10 @@ use operator_testkit::{
 };
 use serde_json::{Value, json};
 
-use self::{
-    rules::Rules,
-    workloads::{
-        Mode, cluster, deletion, deployment, image, manifest, nodes, path, recreation, replacement, rollout, scaling,
-        web,
-    },
+use self::rules::Rules;
+use crate::workloads::{
+    Mode, ask, cluster, deletion, deployment, image, image_of, loose_definitions, manifest, merge, nodes, path,
+    recreation, replacement, rollout, scaling, web,
 };
 
 fn settles(simulation: &Simulation) {
@@ -64,11 +54,6 @@ fn pods(state: &State) -> usize {
     state.list("", "pods").count()
 }
 
-/// Sends one request.
-fn ask(request: Request) -> Step {
-    act(move |_| vec![request.clone()])
-}
-
 /// Where a kind is found.
 fn group_version<M: Mode>(plural: &str) -> &'static str {
     if plural == "pods" { "v1" } else { M::GROUP_VERSION }
@@ -83,14 +68,10 @@ fn patch_all(group_version: &str, plural: &'static str, patch: Value) -> Step {
     act(move |state| {
         let patched = state.list(&group, plural).map(|(key, _)| {
             let path = format!("{root}/namespaces/{}/{plural}/{}", key.namespace(), key.name());
-            Request::new(Method::PATCH, path).with_content("application/merge-patch+json", patch.to_string())
+            merge(path, &patch)
         });
         patched.collect()
     })
-}
-
-fn image_of(pod: &Value) -> &str {
-    pod["spec"]["containers"][0]["image"].as_str().unwrap()
 }
 
 #[test]
@@ -181,16 +162,13 @@ fn t21_a_rollout_to_a_bad_image_can_be_taken_back() {
 
 #[test]
 fn t23_an_object_that_cannot_be_read_keeps_nobody_else_from_his() {
-    let mut loose = serde_json::to_value(crd::definition::<LiteDeployment>().unwrap()).unwrap();
-    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = schema;
     let mut unreadable = deployment::<Lite>("unreadable");
     unreadable["spec"]["template"] = "none".into();
     // Nobody judges: the promises are about objects that can be read.
     let simulation = Simulation::of(Lite::operator)
         .in_cluster(Nodes::new(3))
         .with(manifest::<Lite>("web"))
-        .then(apply(Manifest::from(loose)))
+        .then(apply(loose_definitions()))
         .then(apply(Manifest::from(unreadable)))
         .then(image::<Lite>("web:2"));
     let record = simulation.run(1);

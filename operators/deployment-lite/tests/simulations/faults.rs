@@ -5,14 +5,6 @@
 //! The explorations are long, and not in a plain run: `cargo xtask soak faults` runs them. What runs always is each
 //! workload without faults.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
-
-#[path = "faults/promises.rs"]
-mod promises;
-#[path = "faults/workloads.rs"]
-#[allow(dead_code, reason = "each program uses a part")]
-mod workloads;
-
 use std::sync::Arc;
 
 use deployment_lite::api::{BuiltIn, Lite};
@@ -26,8 +18,8 @@ use operator_testkit::{
 };
 
 #[cfg(feature = "soak")]
-use self::workloads::{Excused, misread};
-use self::workloads::{Mode, OPERATOR, recreation, replacement, return_of_a_name, rollout, workloads};
+use crate::workloads::{Excused, misread};
+use crate::workloads::{Mode, OPERATOR, recreation, replacement, return_of_a_name, rollout, workloads};
 
 #[cfg(feature = "soak")]
 fn single<M: Mode>(workload: &str) {

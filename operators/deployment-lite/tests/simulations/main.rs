@@ -1,0 +1,10 @@
+//! deployment-lite in simulated clusters, under virtual time.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
+mod bad_input;
+mod behaviours;
+mod faults;
+mod perturbations;
+mod promises;
+mod workloads;
