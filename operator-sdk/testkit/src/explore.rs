@@ -23,7 +23,7 @@ pub use self::{
     saved::{REPLAY, Saved, SavedFault},
 };
 use crate::{
-    fault::{Fault, Moment, Plan},
+    fault::{Fault, Plan},
     oracle::{self, reference::Reference},
     record::{Record, Violation},
     simulation::{Right, Simulation},
@@ -85,18 +85,12 @@ impl Faults {
         Self { keep, ..self }
     }
 
-    /// Under some of them something does not count. The text is the path at that moment of the run without faults, without
-    /// the query: `/api/v1/namespaces/default/pods/web` of a request, `/api/v1/pods` of a watch. Faults at requests for
-    /// Leases and at set times have none, and no excuse; nor has a plan that is saved.
+    /// Under some of them something does not count. The text is the path of what the fault has struck, without the query:
+    /// `/api/v1/namespaces/default/pods/web` of a request, `/api/v1/pods` of a watch. Faults at set times strike none and
+    /// have no excuse; nor has a plan that is saved.
     #[must_use]
     pub fn excused(self, excuse: fn(&Fault, &str) -> Option<Excuse>) -> Self {
         Self { excuse, ..self }
-    }
-
-    /// A plan to be run, with what does not count under it.
-    fn case(&self, seed: u64, plan: Plan, paths: &BTreeMap<Moment, &str>) -> Case {
-        let excuse = |fault: &Fault| paths.get(&fault.at).and_then(|path| (self.excuse)(fault, path));
-        Case { seed, excuses: plan.faults.iter().filter_map(excuse).collect(), plan }
     }
 
     /// The test is there only with this feature of its package: the command that replays what it finds says so, and would run
@@ -112,8 +106,15 @@ impl Faults {
 struct Case {
     seed: u64,
     plan: Plan,
-    /// What does not count.
-    excuses: Vec<Excuse>,
+    excuse: fn(&Fault, &str) -> Option<Excuse>,
+}
+
+impl Case {
+    /// What does not count in this run of it.
+    fn excuses(&self, record: &Record) -> Vec<Excuse> {
+        let struck = self.plan.faults.iter().enumerate().filter(|(index, _)| record.struck.contains_key(index));
+        struck.filter_map(|(_, fault)| (self.excuse)(fault, target::path(record, &fault.at)?)).collect()
+    }
 }
 
 impl Simulation {
@@ -129,7 +130,7 @@ impl Simulation {
         let Some((reference, record)) = reference else { return verdict };
         if let Some(saved) = Saved::to_be_replayed() {
             verdict.replayed = true;
-            let case = faults.case(saved.seed, saved.plan(), &enumerate::paths(&record));
+            let case = Case { seed: saved.seed, plan: saved.plan(), excuse: faults.excuse };
             let (record, violations) = self.try_out(&case, &reference);
             verdict.findings.push(Finding::new(&record, violations));
             verdict.plans = 1;
@@ -153,7 +154,7 @@ impl Simulation {
         let saved = Saved::all_of(folder);
         assert!(!saved.is_empty(), "there is no plan (*.yaml) in {}", folder.display());
         let plans = saved.iter().map(|(_, saved)| (saved.seed, saved.plan()));
-        let cases = plans.map(|(seed, plan)| Case { seed, plan, excuses: Vec::new() }).collect();
+        let cases = plans.map(|(seed, plan)| Case { seed, plan, excuse: |_, _| None }).collect();
         self.examine(cases, &reference, &mut verdict, |index, record| {
             let (path, saved) = saved.get(index)?;
             saved.moved(path, record)
@@ -202,8 +203,7 @@ impl Simulation {
             singles.extend(enumerate::hostile(record, &processes));
         }
         singles.retain(|fault| (faults.keep)(fault));
-        let paths = enumerate::paths(record);
-        let case = |seed, plan| faults.case(seed, plan, &paths);
+        let case = |seed, plan| Case { seed, plan, excuse: faults.excuse };
         match faults.choice {
             Choice::Single => singles.into_iter().map(|fault| case(SEED, Plan::of([fault]))).collect(),
             Choice::Pairs { at_most } => {
@@ -248,12 +248,14 @@ impl Simulation {
 
     /// Runs a case; returns what does not hold.
     fn try_out(&self, case: &Case, reference: &Reference) -> (Record, Vec<Violation>) {
-        let record = if case.excuses.contains(&Excuse::AnotherEnd) {
-            self.patient().run_once(case.seed, &case.plan, None)
-        } else {
-            self.run_once(case.seed, &case.plan, Some(reference))
-        };
-        let violations = oracle::judge(&record, Some(reference), &case.excuses);
+        let mut record = self.run_once(case.seed, &case.plan, Some(reference));
+        let mut excuses = case.excuses(&record);
+        if excuses.contains(&Excuse::AnotherEnd) {
+            record = self.patient().run_once(case.seed, &case.plan, None);
+            excuses = case.excuses(&record);
+            excuses.push(Excuse::AnotherEnd);
+        }
+        let violations = oracle::judge(&record, Some(reference), &excuses);
         (record, violations)
     }
 }

@@ -276,6 +276,18 @@ impl Moment {
             Self::Time(time) => &time.process,
         }
     }
+
+    /// The same with another number; `None`: it is a time.
+    pub(crate) fn numbered(&self, number: u32) -> Option<Self> {
+        let mut moment = self.clone();
+        match &mut moment {
+            Self::Write(place) | Self::Request(place) | Self::Election(place) | Self::Notification(place) => {
+                place.number = number;
+            }
+            Self::Time(_) => return None,
+        }
+        Some(moment)
+    }
 }
 
 impl Effect {

@@ -125,6 +125,9 @@ impl fmt::Display for Verdict {
             "{references} runs without faults; {plans} plans of faults, {runs} run, in {struck} of them a fault struck; \
              {failed} failed"
         )?;
+        if !self.replayed && runs < plans {
+            writeln!(formatter, "{} plans were left when so many had failed", plans - runs)?;
+        }
         for (verb, group, resource) in unused_rights {
             writeln!(formatter, "a right that no run used: {verb} {resource} {group}")?;
         }

@@ -54,29 +54,6 @@ fn wanted(record: &Record) -> BTreeSet<Moment> {
     writes.filter_map(|write| Some(Moment::write(&*write.process, write.counted.write?))).collect()
 }
 
-/// What is asked for at each moment: by the request, or by the watch that tells.
-pub(super) fn paths(record: &Record) -> BTreeMap<Moment, &str> {
-    let of_requests = record.requests.iter().filter_map(|request| {
-        let (process, counted) = (&*request.process, request.counted);
-        let moment = match (counted.write, counted.request) {
-            (Some(number), _) => Moment::write(process, number),
-            (None, Some(number)) => Moment::request(process, number),
-            (None, None) => return None,
-        };
-        Some((moment, without_query(request)))
-    });
-    let watches: BTreeMap<u64, &Requested> = record.requests.iter().map(|request| (request.id, request)).collect();
-    let of_notifications = record.notifications.iter().filter_map(|told| {
-        let watch = watches.get(&told.request)?;
-        Some((Moment::notification(&*told.process, told.number), without_query(watch)))
-    });
-    of_requests.chain(of_notifications).collect()
-}
-
-fn without_query(request: &Requested) -> &str {
-    request.path.split('?').next().unwrap_or_default()
-}
-
 fn at_request(request: &Requested) -> Vec<Fault> {
     let process = &*request.process;
     let counted = request.counted;

@@ -78,8 +78,13 @@ impl Saved {
                 "" => "nothing".to_owned(),
                 now => format!("nothing at {now}"),
             };
+            let numbers =
+                if saved.struck.is_empty() { Vec::new() } else { target::numbers_of(record, &saved.at, &saved.struck) };
+            let numbers = numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let there =
+                if numbers.is_empty() { "" } else { &format!("\n    what it struck has the number {numbers} now") };
             let fault = Fault::new(saved.at.clone(), saved.effect.clone());
-            Some(format!("\n  {fault}\n    struck {then}\n    now strikes {now}"))
+            Some(format!("\n  {fault}\n    struck {then}\n    now strikes {now}{there}"))
         });
         let moved: String = moved.collect();
         (!moved.is_empty()).then(|| Violation {

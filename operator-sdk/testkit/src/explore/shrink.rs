@@ -3,8 +3,7 @@
 use super::Case;
 use crate::{fault::Plan, oracle::reference::Reference, simulation::Simulation, verdict::Finding};
 
-/// Leaves out one fault after the other for as long as what was broken first stays broken. What does not count in the whole
-/// case does not count in a part of it.
+/// Leaves out one fault after the other for as long as what was broken first stays broken.
 pub(super) fn shrink(simulation: &Simulation, case: &Case, finding: &Finding, reference: &Reference) -> Finding {
     let broken = finding.violations.first().map(|violation| violation.oracle);
     let mut smallest = finding.clone();

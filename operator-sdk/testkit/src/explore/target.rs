@@ -12,22 +12,47 @@ use crate::{
 /// What there is at a moment of this run, as in `PUT /api/v1/…/pods/web-*/status` or `DELETED Pod default/web-*`. Empty:
 /// nothing, or the moment is a time.
 pub(crate) fn at(record: &Record, moment: &Moment) -> String {
-    let requested = |place: &Place, number: fn(&Counted) -> Option<u32>| {
-        let is_it =
-            |request: &&Requested| *request.process == *place.process && number(&request.counted) == Some(place.number);
-        record.requests.iter().find(is_it).map(|request| of_request(request, record))
-    };
     let told = match moment {
-        Moment::Write(place) => requested(place, |counted| counted.write),
-        Moment::Request(place) => requested(place, |counted| counted.request),
-        Moment::Election(place) => requested(place, |counted| counted.election),
-        Moment::Notification(place) => {
-            let is_it = |told: &&Notified| *told.process == *place.process && told.number == place.number;
-            record.notifications.iter().find(is_it).map(of_notification)
-        }
-        Moment::Time(_) => None,
+        Moment::Notification(place) => notified(record, place).map(of_notification),
+        _ => requested(record, moment).map(|request| of_request(request, record)),
     };
     told.unwrap_or_default()
+}
+
+/// The numbers of this moment's kind at which there is the same in this run.
+pub(super) fn numbers_of(record: &Record, moment: &Moment, struck: &str) -> Vec<u32> {
+    let is_there = |number: &u32| moment.numbered(*number).map(|moment| at(record, &moment)).as_deref() == Some(struck);
+    let last = record.requests.len().max(record.notifications.len()) as u32;
+    (1..=last).filter(is_there).collect()
+}
+
+/// What is asked for there, without the query: by the request, or by the watch that tells.
+pub(super) fn path<'record>(record: &'record Record, moment: &Moment) -> Option<&'record str> {
+    let request = match moment {
+        Moment::Notification(place) => {
+            let watch = notified(record, place)?.request;
+            record.requests.iter().find(|request| request.id == watch)
+        }
+        _ => requested(record, moment),
+    };
+    request?.path.split('?').next()
+}
+
+fn requested<'record>(record: &'record Record, moment: &Moment) -> Option<&'record Requested> {
+    let (place, number): (&Place, fn(&Counted) -> Option<u32>) = match moment {
+        Moment::Write(place) => (place, |counted| counted.write),
+        Moment::Request(place) => (place, |counted| counted.request),
+        Moment::Election(place) => (place, |counted| counted.election),
+        Moment::Notification(_) | Moment::Time(_) => return None,
+    };
+    let is_it =
+        |request: &&Requested| *request.process == *place.process && number(&request.counted) == Some(place.number);
+    record.requests.iter().find(is_it)
+}
+
+fn notified<'record>(record: &'record Record, place: &Place) -> Option<&'record Notified> {
+    let is_it = |told: &&Notified| *told.process == *place.process && told.number == place.number;
+    record.notifications.iter().find(is_it)
 }
 
 fn of_request(request: &Requested, record: &Record) -> String {
@@ -146,5 +171,9 @@ mod tests {
         ] {
             assert_eq!(at(&record, &moment), expected, "{moment}");
         }
+        assert_eq!(numbers_of(&record, &Moment::request("operator", 99), put), [3]);
+        assert_eq!(path(&record, &Moment::request("operator", 1)), Some("/api/v1/pods"));
+        assert_eq!(path(&record, &Moment::notification("operator", 1)), Some("/api/v1/pods"), "the watch that tells");
+        assert_eq!(path(&record, &Moment::write("operator", 2)), None);
     }
 }

@@ -192,6 +192,25 @@ fn another_end_is_excused_where_it_is_said_and_nothing_else_is() {
 }
 
 #[test]
+fn an_excuse_is_looked_for_at_what_a_fault_has_struck_not_where_it_would_have_without_another() {
+    let simulation = simulation(Bug::None);
+    let (reference, record) = simulation.reference().0.unwrap();
+    let deletion = record.effective_writes().find(|write| write.method == "DELETE").unwrap().counted.write.unwrap();
+    let refused = |number| Fault::new(Moment::write("mirror", number), Effect::refuse(500, "InternalError", "no"));
+    let excuses = |faults: &[u32]| {
+        let plan = Plan::of(faults.iter().map(|number| refused(*number)));
+        let excuse: fn(&Fault, &str) -> _ =
+            |_, path| path.starts_with(&format!("{SECRETS}/")).then_some(Excuse::More(&[]));
+        let case = Case { seed: SEED, plan, excuse };
+        case.excuses(&simulation.run_once(SEED, &case.plan, Some(&reference)))
+    };
+    assert_eq!(excuses(&[deletion]), [Excuse::More(&[])]);
+    assert_eq!(excuses(&[1, deletion]), [], "the first creation is asked for twice");
+    assert_eq!(excuses(&[1, deletion + 1]), [Excuse::More(&[])]);
+    assert_eq!(excuses(&[deletion + 9]), [], "nothing is struck");
+}
+
+#[test]
 fn a_plan_that_fails_is_made_as_small_as_it_can_be() {
     let simulation = simulation(Bug::GivesUp);
     let findings = simulation.explore(Faults::soak(12, 5)).findings;
@@ -219,6 +238,14 @@ fn a_report_names_what_is_broken_the_plan_the_requests_and_the_way_to_replay_it(
     {
         assert!(report.contains(part), "{part} lacks in\n{report}");
     }
+}
+
+#[test]
+fn a_report_says_how_many_plans_were_left_when_enough_had_failed() {
+    let verdict = simulation(Bug::GivesUp).explore(Faults::single());
+    let left = verdict.plans - verdict.runs;
+    assert!(verdict.findings.len() >= FINDINGS_MAX && left > 0, "{verdict}");
+    assert!(verdict.to_string().contains(&format!("\n{left} plans were left")), "{verdict}");
 }
 
 #[test]
@@ -294,6 +321,8 @@ fn a_saved_plan_that_strikes_something_else_by_now_or_nothing_is_out_of_date() {
         for part in ["old.yaml is out of date", &format!("at write {number} of mirror"), struck, &now, "explore"] {
             assert!(message.contains(part), "{part} lacks in\n{message}");
         }
+        let place = "\n    what it struck has the number ";
+        assert_eq!(message.contains(place), !struck.is_empty(), "{message}");
     }
 }
 

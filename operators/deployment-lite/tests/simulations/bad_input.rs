@@ -43,6 +43,19 @@ fn create(server: &mut Server, object: &Value) -> Reply {
     send(server, Request::new(Method::POST, collection(kind)).with_body(object))
 }
 
+/// Says these values, each at its JSON pointer; `null`: not any more.
+pub(crate) fn set_all(spec: &mut Value, values: &Value) {
+    for (pointer, value) in values.as_object().expect("what to set") {
+        let (parent, name) = pointer.rsplit_once('/').expect("a JSON pointer");
+        let parent = spec.pointer_mut(parent).and_then(Value::as_object_mut).expect("a place in the spec");
+        if value.is_null() {
+            parent.remove(name)
+        } else {
+            parent.insert(name.to_owned(), value.clone())
+        };
+    }
+}
+
 /// A good object of a kind.
 fn web(kind: &str) -> Value {
     json!({
@@ -66,10 +79,7 @@ fn what_nobody_may_ask_for_is_refused_by_the_fields_name() {
     for (kind, rows) in BOTH.into_iter().zip([[rows("of_both"), rows("of_deployment")].concat(), rows("of_both")]) {
         for row in rows {
             let mut object = web(kind);
-            for (place, value) in row["set"].as_object().expect("what to set") {
-                let (parent, name) = place.rsplit_once('/').expect("a JSON pointer");
-                object["spec"].pointer_mut(parent).expect("a place in the spec")[name] = value.clone();
-            }
+            set_all(&mut object["spec"], &row["set"]);
             let reply = create(&mut server, &object);
             let (told, field) = (reply.to_value()["message"].to_string(), row["field"].as_str().expect("a field"));
             assert_eq!(reply.code, 422, "{kind} {row}");

@@ -8,11 +8,15 @@ use operator_testkit::{
     actor::{Behaviour, Nodes},
     record::{Record, State},
     simulation::{Limits, Simulation, Step, act, apply},
+    yaml,
 };
 use serde_json::{Value, json};
 
-use crate::workloads::{
-    Mode, ask, change, cluster, deployment, image, image_of, loose_definitions, manifest, merge, nodes, path,
+use crate::{
+    bad_input::set_all,
+    workloads::{
+        Mode, ask, change, cluster, deployment, image, image_of, loose_definitions, manifest, merge, nodes, path,
+    },
 };
 
 /// An image of this name never gets ready.
@@ -110,7 +114,7 @@ fn patch_pod(number: usize, patch: Value) -> Step {
 fn events(record: &Record, reason: &str) -> Vec<String> {
     let events = record.settled.last().unwrap().state.list("", "events");
     let events = events.filter(|(_, event)| event["reason"] == reason);
-    events.map(|(_, event)| event["note"].as_str().unwrap_or_default().to_owned()).collect()
+    events.map(|(_, event)| event["message"].as_str().unwrap().to_owned()).collect()
 }
 
 /// One check for both forms.
@@ -349,43 +353,94 @@ behaviours! {
     }
 }
 
+/// The rules that the operator knows, too, by their fields in `bad_input.yaml`.
+const KNOWN: [&str; 7] = [
+    "spec.replicas",
+    "spec.minReadySeconds",
+    "spec.revisionHistoryLimit",
+    "spec.progressDeadlineSeconds",
+    "spec.strategy",
+    "spec.template.spec.restartPolicy",
+    "spec.template.spec.activeDeadlineSeconds",
+];
+
 #[test]
 fn what_slips_through_is_told_once_and_left_alone() {
-    let spoilt = |kind: &str, name: &str, field: &str, value: Value| {
-        let mut object = deployment::<Lite>(name);
+    let object = |kind: &str, number: usize, set: &Value| {
+        let mut object = deployment::<Lite>(&format!("web-{number}"));
         object["kind"] = kind.into();
-        object["spec"][field] = value;
+        set_all(&mut object["spec"], set);
         object
     };
-    let bad = [
-        spoilt("LiteDeployment", "negative", "minReadySeconds", json!(-1)),
-        spoilt("LiteDeployment", "all", "selector", json!({})),
-        spoilt("LiteReplicaSet", "negative", "minReadySeconds", json!(-1)),
-        spoilt("LiteReplicaSet", "all", "selector", json!({})),
+    let table = yaml!("tests/testdata/bad_input.yaml").objects()[0].clone();
+    let rows = |part: &str| table[part].as_array().cloned().unwrap();
+    let of_table = |rows: Vec<Value>| -> Vec<(Value, &str, String)> {
+        let field = |row: &Value| row["field"].as_str().unwrap().to_owned();
+        let known = rows.into_iter().filter(|row| KNOWN.iter().any(|known| field(row).starts_with(known)));
+        known.map(|row| (row["set"].clone(), "InvalidSpec", format!("{}: ", field(&row)))).collect()
+    };
+    let of_selectors = |reason: &'static str, of_all: &str| {
+        let nothing = json!({"/selector": {"matchLabels": {}, "matchExpressions": []}});
+        let others = json!({"/selector": {"matchLabels": {"app": "other"}}});
+        let in_vain = ["InvalidSpec", "spec.selector: does not match"];
+        [
+            (json!({"/selector": {}}), reason, of_all.to_owned()),
+            (nothing, reason, of_all.to_owned()),
+            (others, in_vain[0], in_vain[1].to_owned()),
+        ]
+    };
+    let mut of_deployments = of_table([rows("of_both"), rows("of_deployment")].concat());
+    of_deployments.extend(of_selectors("SelectingAll", "This deployment is selecting all pods"));
+    let mut of_sets = of_table(rows("of_both"));
+    of_sets.extend(of_selectors("InvalidSpec", "spec.selector: must not be empty"));
+    of_sets.push((json!({"/template": null}), "InvalidSpec", "spec.template: is missing".to_owned()));
+    let bad: Vec<(Value, &str, String)> = [("LiteDeployment", of_deployments), ("LiteReplicaSet", of_sets)]
+        .into_iter()
+        .flat_map(|(kind, rows)| rows.into_iter().map(move |row| (kind, row)))
+        .enumerate()
+        .map(|(number, (kind, (set, reason, message)))| (object(kind, number, &set), reason, message))
+        .collect();
+    assert!(bad.len() > 25, "{}", bad.len());
+    let limits = |surge: Value, unavailable: Value| json!({"/strategy": {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}});
+    let good = [
+        limits(json!(0), json!("100%")),
+        limits(json!("300%"), json!(0)),
+        limits(json!("1%"), json!("0%")),
+        json!({"/strategy": {"type": "Recreate"}}),
+        json!({"/replicas": 0, "/minReadySeconds": 0, "/progressDeadlineSeconds": 1}),
+        json!({"/selector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}),
+        json!({"/template/spec/restartPolicy": "Always"}),
     ];
+    let good = good.iter().enumerate().map(|(number, set)| object("LiteDeployment", 1000 + number, set));
     // Nobody judges: the promises are about objects that are as they should be.
     let simulation = Simulation::of(Lite::operator)
         .in_cluster(Nodes::new(3))
         .then(apply(loose_definitions()))
-        .then(apply(bad.into_iter().collect()))
-        .then(apply(manifest::<Lite>("web")));
+        .then(apply(bad.iter().map(|(object, ..)| object.clone()).collect()))
+        .then(apply(good.clone().collect()));
     let record = simulation.run(1);
     assert_eq!(record.violations, []);
     let state = &record.settled[2].state;
-    assert_eq!(pods(state).count(), 3, "those of web");
-    for (plural, name, reason) in [
-        (Lite::DEPLOYMENT.1, "negative", "InvalidSpec"),
-        (Lite::DEPLOYMENT.1, "all", "SelectingAll"),
-        (Lite::REPLICA_SET.1, "negative", "InvalidSpec"),
-        (Lite::REPLICA_SET.1, "all", "InvalidSpec"),
-    ] {
-        let object = state.get(group::<Lite>(), plural, "default", name).unwrap();
-        assert_eq!(conditions(object.value()), [format!("Stalled=True {reason}")], "{plural} {name}");
+    for (object, reason, message) in &bad {
+        let (kind, name) = (object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap());
+        let plural = if kind == Lite::DEPLOYMENT.0 { Lite::DEPLOYMENT.1 } else { Lite::REPLICA_SET.1 };
+        let stored = state.get(group::<Lite>(), plural, "default", name).unwrap();
+        assert_eq!(conditions(stored.value()), [format!("Stalled=True {reason}")], "{object}");
+        let told = stored["status"]["conditions"][0]["message"].as_str().unwrap();
+        assert!(told.starts_with(message), "{told} of {object}");
         let is_about = |event: &Value| {
             let about = &event["involvedObject"];
-            about["name"] == name && about["kind"] == object["kind"] && event["reason"] == reason
+            about["name"] == name && about["kind"] == kind && event["reason"] == *reason
         };
-        let told = state.list("", "events").filter(|(_, event)| is_about(event));
-        assert_eq!(told.count(), 1, "{plural} {name}");
+        let events = state.list("", "events").filter(|(_, event)| is_about(event));
+        assert_eq!(events.count(), 1, "{object}");
     }
+    for object in good {
+        let stored =
+            state.get(group::<Lite>(), Lite::DEPLOYMENT.1, "default", object["metadata"]["name"].as_str().unwrap());
+        let stored = stored.unwrap();
+        assert_eq!(stored["status"]["availableReplicas"].as_u64().unwrap_or(0), object["spec"]["replicas"], "{object}");
+        assert!(conditions(stored.value()).iter().all(|condition| !condition.starts_with("Stalled")), "{object}");
+    }
+    assert_eq!(pods(state).count(), 3 * 6, "none of what is bad");
 }

@@ -1,15 +1,8 @@
-//! deployment-lite under everything that can go wrong at each of its writes, requests and notifications, one thing at a
-//! time: it comes to what it comes to without faults, and its promises hold after every commit
-//! ([`deployment_lite::invariants`]).
-//!
-//! The explorations are long, and not in a plain run: `cargo xtask soak faults` runs them. What runs always is each
-//! workload without faults.
+//! What faults do to each workload: nothing without one, and what the explorations (`explorations.rs`) have found once.
 
 use std::sync::Arc;
 
 use deployment_lite::api::{BuiltIn, Lite};
-#[cfg(feature = "soak")]
-use operator_testkit::simulation::Simulation;
 use operator_testkit::{
     explore::Faults,
     fault::{Effect, Fault, Moment, Plan, Seconds},
@@ -17,29 +10,7 @@ use operator_testkit::{
     store::{Change, Commit},
 };
 
-#[cfg(feature = "soak")]
-use crate::workloads::{Excused, misread};
 use crate::workloads::{Mode, OPERATOR, recreation, replacement, return_of_a_name, rollout, workloads};
-
-#[cfg(feature = "soak")]
-fn single<M: Mode>(workload: &str) {
-    let (simulation, excused) = of_name::<M>(workload);
-    simulation.explore(Faults::single().excused(excused).behind("soak")).assert_converges();
-}
-
-/// What no correct server does, and what can be noticed: who is not told of an event on a watch that goes on cannot know.
-#[cfg(feature = "soak")]
-fn hostile<M: Mode>(workload: &str) {
-    let faults = Faults::single().hostile().behind("soak");
-    let faults = faults.only(|fault| matches!(fault.effect, Effect::WatchTwice | Effect::WatchGarbage));
-    of_name::<M>(workload).0.explore(faults.excused(misread::<M>)).assert_converges();
-}
-
-#[cfg(feature = "soak")]
-fn of_name<M: Mode>(workload: &str) -> (Simulation, Excused) {
-    let (_, simulation, excused) = workloads::<M>().into_iter().find(|(name, ..)| *name == workload).unwrap();
-    (simulation, excused)
-}
 
 #[test]
 fn without_faults_every_workload_comes_to_the_same_end_whatever_the_seed() {
@@ -51,35 +22,6 @@ fn without_faults_every_workload_comes_to_the_same_end_whatever_the_seed() {
     }
     check::<Lite>();
     check::<BuiltIn>();
-}
-
-/// Faults at one workload, in both forms: a test for each, so that a plan which is replayed meets the world that it was
-/// found in.
-#[cfg(feature = "soak")]
-macro_rules! explorations {
-    ($($faults:ident $workload:literal $lite:ident $built_in:ident)*) => {$(
-        #[test]
-        fn $lite() {
-            $faults::<Lite>($workload);
-        }
-
-        #[test]
-        fn $built_in() {
-            $faults::<BuiltIn>($workload);
-        }
-    )*};
-}
-
-#[cfg(feature = "soak")]
-explorations! {
-    single "rollout" a_rollout_of_a_lite_deployment a_rollout_of_a_deployment
-    single "recreation" a_recreation_of_a_lite_deployment a_recreation_of_a_deployment
-    single "scaling" scaling_of_a_lite_deployment scaling_of_a_deployment
-    single "deletion" deletion_of_a_lite_deployment deletion_of_a_deployment
-    single "return of a name" return_of_a_name_of_a_lite_deployment return_of_a_name_of_a_deployment
-    hostile "rollout" a_hostile_rollout_of_a_lite_deployment a_hostile_rollout_of_a_deployment
-    hostile "return of a name" a_hostile_return_of_a_name_of_a_lite_deployment a_hostile_return_of_a_name_of_a_deployment
-    hostile "deletion" a_hostile_deletion_of_a_lite_deployment a_hostile_deletion_of_a_deployment
 }
 
 #[test]

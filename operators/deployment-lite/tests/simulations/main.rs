@@ -4,6 +4,8 @@
 
 mod bad_input;
 mod behaviours;
+#[cfg(feature = "soak")]
+mod explorations;
 mod faults;
 mod perturbations;
 mod promises;

@@ -1,5 +1,5 @@
 //! The perturbations that every operator has to pass, by their numbers in `docs/track-record.md`, as far as no single fault
-//! makes them: those are in `faults.rs`. Each with both forms. Those that take long run with `cargo xtask soak faults`.
+//! makes them: those are in `explorations.rs`. Each with both forms. Those that take long run with `cargo xtask soak faults`.
 
 #[cfg(feature = "soak")]
 mod interloper;

@@ -163,6 +163,8 @@ pub(crate) fn loose_definitions() -> Manifest {
         let mut loose = serde_json::to_value(definition.unwrap()).unwrap();
         loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"] =
             json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        // A number of replicas that can be scaled is looked at, too.
+        loose["spec"]["versions"][0]["subresources"] = json!({"status": {}});
         loose
     });
     loose.into_iter().collect()
