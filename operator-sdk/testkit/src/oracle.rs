@@ -29,12 +29,16 @@ use jiff::Timestamp;
 use self::reference::Reference;
 use crate::{
     explore::Excuse,
+    fault::Plan,
     record::{Record, State, Violation},
     store::Commit,
 };
 
 /// Somebody who knows what must hold at every instant. One is made for each run; a closure of these arguments is one, too.
 pub trait Judge: Send {
+    /// Is told before all else what is to go wrong: who is late twice may be later.
+    fn begin(&mut self, _plan: &Plan) {}
+
     /// Takes in a commit and the state that it made; returns what it breaks.
     fn see(&mut self, commit: &Commit, state: &State) -> Vec<String>;
 

@@ -31,7 +31,8 @@ use serde_json::Value;
 use self::ledger::Ledger;
 use crate::api::{Api, Form};
 
-/// For how long what was true may still be acted on: a request's time-out, and as long again for a watch.
+/// For how long what was true may still be acted on when one thing goes wrong: a request's time-out, and as long again for
+/// a watch.
 pub const STALENESS_MAX: SignedDuration = SignedDuration::from_secs(10);
 
 /// A promise that was broken.
@@ -63,9 +64,10 @@ pub struct Invariants<A> {
     api: PhantomData<fn() -> A>,
 }
 
-impl<A> Default for Invariants<A> {
-    fn default() -> Self {
-        Self { ledger: Ledger::default(), api: PhantomData }
+impl<A> Invariants<A> {
+    /// Nothing has happened yet, and what was true may be acted on for so long.
+    pub fn new(staleness_max: SignedDuration) -> Self {
+        Self { ledger: Ledger::new(staleness_max), api: PhantomData }
     }
 }
 
@@ -152,7 +154,7 @@ mod tests {
 
     /// Takes these in, none of which breaks anything.
     fn after(objects: &[Value]) -> Judge {
-        let mut judge = Judge::default();
+        let mut judge = Judge::new(STALENESS_MAX);
         for object in objects {
             assert_eq!(broken(&mut judge, 0, Happening::Made, object), [""; 0], "{object}");
         }

@@ -23,10 +23,7 @@ pub(super) fn singles(record: &Record, processes: &BTreeSet<&str>) -> Vec<Fault>
     let in_time = record.requests.iter().take_while(|request| request.sent <= end);
     let requests = in_time.filter(|request| processes.contains(&*request.process));
     let wanted = wanted(record);
-    let of_requests = requests.flat_map(at_request).filter(|fault| {
-        // Who deletes what he has asked for wants something else than the reference comes to.
-        fault.effect != Effect::UserDelete || !wanted.contains(&fault.at)
-    });
+    let of_requests = requests.flat_map(at_request).filter(|fault| !is_change_of_mind(fault, &wanted));
     of_requests.chain(at_notifications(record, processes, &at_notification())).collect()
 }
 
@@ -42,6 +39,21 @@ fn at_notifications(record: &Record, processes: &BTreeSet<&str>, effects: &[Effe
     let causal = told.filter(|told| last_writes.get(&*told.process).is_some_and(|last| told.time < *last));
     let at = |told: &Notified| Moment::notification(&*told.process, told.number);
     causal.flat_map(|told| effects.iter().map(move |effect| Fault::new(at(told), effect.clone()))).collect()
+}
+
+/// Whether one fault has made another a change of mind, after which nothing has to be as in the reference.
+pub(super) fn is_void(record: &Record) -> bool {
+    let struck = record.plan.faults.iter().enumerate().filter(|(index, _)| record.struck.contains_key(index));
+    let mut deletions = struck.filter(|(_, fault)| fault.effect == Effect::UserDelete).peekable();
+    deletions.peek().is_some() && {
+        let wanted = wanted(record);
+        deletions.any(|(_, fault)| is_change_of_mind(fault, &wanted))
+    }
+}
+
+/// Who deletes what he has asked for wants something else.
+fn is_change_of_mind(fault: &Fault, wanted: &BTreeSet<Moment>) -> bool {
+    fault.effect == Effect::UserDelete && wanted.contains(&fault.at)
 }
 
 /// The writes to what people have asked for.

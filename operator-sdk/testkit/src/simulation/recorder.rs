@@ -28,7 +28,8 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(seed: u64, plan: Plan, judges: Vec<Box<dyn Judge>>) -> Self {
+    pub(crate) fn new(seed: u64, plan: Plan, mut judges: Vec<Box<dyn Judge>>) -> Self {
+        judges.iter_mut().for_each(|judge| judge.begin(&plan));
         Self {
             record: Record { seed, plan, ..Record::default() },
             state: State::default(),

@@ -12,7 +12,7 @@ use k8s_openapi::{
 };
 
 use super::{
-    Happening, STALENESS_MAX, Violation,
+    Happening, Violation,
     limits::{Limits, is_recreate},
 };
 use crate::api::HASH_LABEL;
@@ -22,8 +22,9 @@ const REVISION: &str = "deployment.kubernetes.io/revision";
 type Uid = String;
 
 /// All of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ledger {
+    staleness_max: SignedDuration,
     pub(super) deployments: BTreeMap<Uid, Owner<Deployment, DeploymentSpec>>,
     pub(super) sets: BTreeMap<Uid, Owner<ReplicaSet, i64>>,
     pub(super) pods: BTreeMap<Uid, Pod>,
@@ -50,12 +51,27 @@ impl<K, S> Owner<K, S> {
     }
 
     /// True if nothing may be made for it any more.
-    fn has_ended(&self, now: Timestamp) -> bool {
-        self.ends.is_some_and(|ends| now.duration_since(ends) > STALENESS_MAX)
+    fn has_ended(&self, horizon: Timestamp) -> bool {
+        self.ends.is_some_and(|ends| ends < horizon)
     }
 }
 
 impl Ledger {
+    pub(super) fn new(staleness_max: SignedDuration) -> Self {
+        Self {
+            staleness_max,
+            deployments: BTreeMap::new(),
+            sets: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            available: BTreeMap::new(),
+        }
+    }
+
+    /// What was so before may not be acted on any more.
+    fn horizon(&self, now: Timestamp) -> Timestamp {
+        now.checked_sub(self.staleness_max).unwrap_or(Timestamp::MIN)
+    }
+
     pub(super) fn see_deployment(&mut self, now: Timestamp, happening: Happening, deployment: Deployment) {
         let metadata = deployment.metadata.clone();
         let generation = metadata.generation.unwrap_or(0);
@@ -133,7 +149,7 @@ impl Ledger {
         let owner = self.sets.get(&owner_id);
         match owner {
             None => tell("INV-5", format!("its ReplicaSet of uid {owner_id} never was")),
-            Some(owner) if owner.has_ended(now) => tell("INV-5", ended_message(owner.ends)),
+            Some(owner) if owner.has_ended(self.horizon(now)) => tell("INV-5", ended_message(owner.ends)),
             Some(_) => {}
         }
         if let Some(owner) = owner {
@@ -188,12 +204,13 @@ impl Ledger {
         let counted = self.pods_of(set).filter(|pod| is_available(pod, least_age, now)).count();
         let told = owner.object.status.as_ref().and_then(|status| status.available_replicas).unwrap_or(0);
         let available = i64::try_from(counted).unwrap_or(i64::MAX).max(told.into());
+        let horizon = self.horizon(now);
         let known = self.available.entry(set.to_owned()).or_default();
         if known.last().is_none_or(|(_, last)| *last != available) {
             known.push((now, available));
         }
         // The last one before the horizon still was true at it.
-        let is_old = |(since, _): &&(Timestamp, i64)| now.duration_since(*since) > STALENESS_MAX;
+        let is_old = |(since, _): &&(Timestamp, i64)| *since < horizon;
         let old = known.iter().take_while(is_old).count();
         known.drain(..old.saturating_sub(1));
     }
@@ -205,7 +222,7 @@ impl Ledger {
     fn ended(&self, deployment: &str, now: Timestamp) -> Option<String> {
         match self.deployments.get(deployment) {
             None => Some(format!("its Deployment of uid {deployment} never was")),
-            Some(owner) => owner.has_ended(now).then(|| ended_message(owner.ends)),
+            Some(owner) => owner.has_ended(self.horizon(now)).then(|| ended_message(owner.ends)),
         }
     }
 
@@ -255,16 +272,16 @@ struct Figures {
 
 impl Figures {
     fn of(ledger: &Ledger, deployment: &str, now: Timestamp) -> Self {
-        let mut figures = Self { asked: 0, kept: 0 };
+        let (mut figures, horizon) = (Self { asked: 0, kept: 0 }, ledger.horizon(now));
         let is_its = |set: &ReplicaSet| controller(&set.metadata).as_deref() == Some(deployment);
         for owner in ledger.sets.values().filter(|owner| is_its(&owner.object)) {
             // One that is gone may still be counted on for a while, and nothing is asked for it.
-            if owner.is_gone && owner.has_ended(now) {
+            if owner.is_gone && owner.has_ended(horizon) {
                 continue;
             }
             let set = &owner.object;
             let known = ledger.available.get(&uid(&set.metadata)).map(Vec::as_slice).unwrap_or_default();
-            let recent = known.iter().rposition(|(since, _)| now.duration_since(*since) > STALENESS_MAX).unwrap_or(0);
+            let recent = known.iter().rposition(|(since, _)| *since < horizon).unwrap_or(0);
             let available = known[recent..].iter().map(|(_, available)| *available).max().unwrap_or(0);
             figures.asked += if owner.is_gone { 0 } else { size(set) };
             figures.kept += size(set).min(available);

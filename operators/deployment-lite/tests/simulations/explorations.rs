@@ -5,7 +5,7 @@
 use deployment_lite::api::{BuiltIn, Lite};
 use operator_testkit::{explore::Faults, fault::Effect, simulation::Simulation};
 
-use crate::workloads::{Excused, Mode, misread, workloads};
+use crate::workloads::{Excused, Mode, any_of_it, misread, workloads};
 
 fn single<M: Mode>(workload: &str) {
     let (simulation, excused) = of_name::<M>(workload);
@@ -14,8 +14,7 @@ fn single<M: Mode>(workload: &str) {
 
 /// So many by chance: there are millions.
 fn pairs<M: Mode>(workload: &str) {
-    let (simulation, excused) = of_name::<M>(workload);
-    simulation.explore(Faults::pairs(500).excused(excused).behind("soak")).assert_converges();
+    of_name::<M>(workload).0.explore(Faults::pairs(500).excused(any_of_it::<M>).behind("soak")).assert_converges();
 }
 
 /// What no correct server does, and what can be noticed: who is not told of an event on a watch that goes on cannot know.

@@ -7,8 +7,9 @@ use deployment_lite::{
     api::Api,
     invariants::{Happening, Invariants, STALENESS_MAX, Violation},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use operator_testkit::{
+    fault::Plan,
     oracle::Judge,
     record::State,
     store::{Change, Commit},
@@ -21,6 +22,8 @@ const REPLICA_SET: &str = "ReplicaSet";
 type Uid = String;
 
 pub(crate) struct Promises<A> {
+    /// As many times longer as things go wrong.
+    staleness_max: SignedDuration,
     invariants: Invariants<A>,
     /// The Deployment of each ReplicaSet.
     deployments: BTreeMap<Uid, Uid>,
@@ -30,11 +33,22 @@ pub(crate) struct Promises<A> {
 
 impl<A> Default for Promises<A> {
     fn default() -> Self {
-        Self { invariants: Invariants::default(), deployments: BTreeMap::new(), foreign: BTreeMap::new() }
+        Self {
+            staleness_max: STALENESS_MAX,
+            invariants: Invariants::new(STALENESS_MAX),
+            deployments: BTreeMap::new(),
+            foreign: BTreeMap::new(),
+        }
     }
 }
 
 impl<A: Api> Judge for Promises<A> {
+    fn begin(&mut self, plan: &Plan) {
+        let faults = i32::try_from(plan.faults.len()).unwrap_or(i32::MAX);
+        self.staleness_max = STALENESS_MAX * faults.max(1);
+        self.invariants = Invariants::new(self.staleness_max);
+    }
+
     fn see(&mut self, commit: &Commit, _: &State) -> Vec<String> {
         let happening = match commit.change {
             Change::Created => Happening::Made,
@@ -84,7 +98,7 @@ impl<A> Promises<A> {
             _ => return false,
         };
         let mut of_owner = self.foreign.iter().filter(|((kind, of), _)| kinds.contains(kind) && Some(of) == owner);
-        of_owner.any(|(_, made)| now.duration_since(*made) <= STALENESS_MAX)
+        of_owner.any(|(_, made)| now.duration_since(*made) <= self.staleness_max)
     }
 }
 

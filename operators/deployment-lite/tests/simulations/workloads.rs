@@ -220,6 +220,12 @@ pub(crate) fn misread<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
     if fault.effect == Effect::WatchGarbage { once_more::<M>(path) } else { None }
 }
 
+/// All of it: of two faults one may move the other to where it would not have been alone.
+#[cfg(feature = "soak")]
+pub(crate) fn any_of_it<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
+    made_anew_or_forgotten(fault, path).or(made_anew_or_unheard::<M>(fault, path))
+}
+
 /// What is made in vain by who misses a notification of this watch.
 fn once_more<M: Mode>(path: &str) -> Option<Excuse> {
     let of_deployments =
