@@ -4,10 +4,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use deployment_lite::api::{BuiltIn, Lite};
+use http::Method;
 use operator_testkit::{
     actor::{Behaviour, Nodes},
-    record::{Record, State},
+    record::{Record, Requested, State},
+    request::Request,
     simulation::{Limits, Simulation, Step, act, apply},
+    store::Change,
     yaml,
 };
 use serde_json::{Value, json};
@@ -15,7 +18,8 @@ use serde_json::{Value, json};
 use crate::{
     bad_input::set_all,
     workloads::{
-        Mode, ask, change, cluster, deployment, image, image_of, loose_definitions, manifest, merge, nodes, path,
+        Mode, OPERATOR, ask, change, cluster, deployment, image, image_of, loose_definitions, manifest, merge, nodes,
+        path,
     },
 };
 
@@ -337,6 +341,47 @@ behaviours! {
         assert_eq!((before.len(), after.len()), (2, 3));
         assert!(before.is_subset(&after));
         assert_eq!(shown::<M>(&record, 1), ["web:1 3/3 r1"]);
+    }
+
+    fn what_is_done_is_told_in_numbers_and_names<M>() {
+        let simulation = with::<M>(json!({"replicas": 1}))
+            .then(change::<M>(json!({"replicas": 3})))
+            .then(change::<M>(json!({"replicas": 2})))
+            .then(image::<M>("web:2"));
+        let record = run(&simulation);
+        let without_name = |message: String| {
+            let words: Vec<&str> = message.split(' ').collect();
+            format!("{} {}", words[..2].join(" "), words[5..].join(" "))
+        };
+        let sizes: BTreeSet<String> = events(&record, "ScalingReplicaSet").into_iter().map(without_name).collect();
+        let up = ["from 0 to 1", "from 0 to 1", "from 1 to 2", "from 1 to 3"].map(|numbers| format!("Scaled up {numbers}"));
+        let down = ["from 3 to 2", "from 2 to 1", "from 1 to 0"].map(|numbers| format!("Scaled down {numbers}"));
+        assert_eq!(sizes, up.into_iter().chain(down).collect());
+        let of_pods = |change: Change, verb: &str| -> BTreeSet<String> {
+            let commits = record.commits.iter().filter(|commit| &*commit.collection.plural == "pods" && commit.change == change);
+            commits.map(|commit| format!("{verb} pod: {}", commit.key.name())).collect()
+        };
+        let told = |reason: &str| events(&record, reason).into_iter().collect::<BTreeSet<_>>();
+        assert_eq!(told("SuccessfulCreate"), of_pods(Change::Created, "Created"));
+        assert_eq!(told("SuccessfulDelete"), of_pods(Change::Deleted, "Deleted"));
+    }
+
+    fn a_namespace_that_goes_gets_no_news_of_what_fails_in_it<M>() {
+        let mut wanted = deployment::<M>("web");
+        wanted["metadata"]["namespace"] = "team".into();
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}});
+        let delete = Request::new(Method::DELETE, "/api/v1/namespaces/team");
+        let simulation = cluster::<M>().with(namespace.into()).with(wanted.into()).then(ask(delete));
+        let record = run(&simulation);
+        let refused = |request: &&Requested| {
+            request.path.ends_with("/team/pods") && request.answer.as_ref().is_some_and(|answer| answer.code == 403)
+        };
+        let first = record.requests.iter().find(refused).unwrap().sent;
+        let told = record.requests.iter().filter(|request| {
+            request.sent > first && &*request.process == OPERATOR && request.path.contains("/team/events")
+        });
+        assert_eq!(told.count(), 0);
+        assert_eq!(pods(&record.settled[2].state).count(), 0);
     }
 
     fn the_status_says_what_there_is<M>() {

@@ -223,7 +223,9 @@ pub(crate) fn misread<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
 /// All of it: of two faults one may move the other to where it would not have been alone.
 #[cfg(feature = "soak")]
 pub(crate) fn any_of_it<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
-    made_anew_or_forgotten(fault, path).or(made_anew_or_unheard::<M>(fault, path))
+    // Who wakes up may hear of pods before he hears of what they were for.
+    let asleep = matches!(fault.effect, Effect::Freeze(_)).then_some(Excuse::More(&[("pods", 1)]));
+    made_anew_or_forgotten(fault, path).or(made_anew_or_unheard::<M>(fault, path)).or(asleep)
 }
 
 /// What is made in vain by who misses a notification of this watch.
