@@ -366,6 +366,27 @@ behaviours! {
         assert_eq!(told("SuccessfulDelete"), of_pods(Change::Deleted, "Deleted"));
     }
 
+    fn a_name_that_somebody_else_has_is_left_to_him<M>() {
+        let name = |record: &Record, step: usize| {
+            let state = &record.settled[step].state;
+            let all = state.list(group::<M>(), M::REPLICA_SET.1).map(|(key, _)| key.name().to_owned());
+            all.collect::<BTreeSet<_>>()
+        };
+        let taken = name(&run(&cluster::<M>().with(manifest::<M>("web"))), 0).pop_first().unwrap();
+        let mut foreign = json!({
+            "apiVersion": M::GROUP_VERSION,
+            "kind": M::REPLICA_SET.0,
+            "metadata": {"name": taken},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "other"}}},
+        });
+        foreign["spec"]["template"] = deployment::<M>("other")["spec"]["template"].clone();
+        let record = run(&cluster::<M>().with(foreign.into()).then(apply(manifest::<M>("web"))));
+        assert_eq!(web_of::<M>(&record, 1)["status"]["collisionCount"], 1);
+        assert_eq!(shown::<M>(&record, 1), ["web:1 1/1 rnone", "web:1 3/3 r1"]);
+        assert!(names(&record.settled[0].state).is_subset(&names(&record.settled[1].state)));
+        assert_eq!(events(&record, "ReplicaSetCreateError"), [""; 0], "another name helps at once");
+    }
+
     fn a_namespace_that_goes_gets_no_news_of_what_fails_in_it<M>() {
         let mut wanted = deployment::<M>("web");
         wanted["metadata"]["namespace"] = "team".into();
