@@ -7,6 +7,7 @@
 //! | O3 summary | nothing is created or deleted more often than without faults |
 //! | O4 invariant | what your own judges say |
 //! | O5 answers, log, races | nobody panics; no 400, 403, 405, 415 or 422 that no fault made; without faults also no 409, no 404 but to a GET, and no error in the log |
+//! | O6 budget | nobody tries to write much more often than without faults: who fails waits |
 //! | O7 leaks | what belongs to something that is gone goes with it |
 //! | O8 determinism | the same seed gives the same run |
 //! | O9 conditions | `lastTransitionTime` changes with the status, and only then |
@@ -15,6 +16,7 @@
 //! etcd's promises about watches are judged on all that watches tell, too.
 
 mod answers;
+mod budget;
 pub(crate) mod canonical;
 mod conditions;
 mod leaks;
@@ -65,6 +67,9 @@ pub(crate) fn judge(record: &Record, reference: Option<&Reference>, excuses: &[E
         let excesses = summary::excesses(&summary::summarise(record), &reference.summary, &record.plan, excuses);
         let violation = |message| Violation { oracle: "O3 summary", time: record.end, message };
         violations.extend(excesses.into_iter().map(violation));
+        let exceeded = budget::exceeded(record, &reference.tries);
+        let violation = |message| Violation { oracle: "O6 budget", time: record.end, message };
+        violations.extend(exceeded.into_iter().map(violation));
     }
     violations.sort_by_key(|violation| violation.time);
     violations

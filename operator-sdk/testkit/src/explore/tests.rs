@@ -35,6 +35,8 @@ enum Bug {
     MakesTwo,
     /// It gives up at the first error.
     GivesUp,
+    /// It tries again at once, until it has what it waits for, which it already has.
+    Spins,
 }
 
 /// Makes each map's secret, and deletes the secrets of maps that are gone; for ever.
@@ -93,7 +95,7 @@ async fn follow(environment: &Environment, list: &Value, bug: Bug) {
 }
 
 async fn make(environment: &Environment, name: &str, bug: Bug) {
-    for attempt in 0..10 {
+    for attempt in 0..if bug == Bug::Spins { 1000 } else { 10 } {
         let name = if bug == Bug::MakesTwo && attempt > 0 { format!("{name}-{attempt}") } else { name.to_owned() };
         let body = json!({"metadata": {"name": name}});
         match ask(environment, Request::new(Method::POST, SECRETS).with_body(&body)).await {
@@ -103,6 +105,7 @@ async fn make(environment: &Environment, name: &str, bug: Bug) {
                 ask(environment, Request::new(Method::DELETE, format!("{SECRETS}/{name}"))).await;
                 std::future::pending::<()>().await;
             }
+            _ if bug == Bug::Spins => sleep(Duration::from_millis(1)).await,
             Some(reply) if reply.code == 409 => return,
             _ if bug == Bug::GivesUp => std::future::pending().await,
             _ => sleep(Duration::from_secs(1)).await,
@@ -156,12 +159,13 @@ fn a_careful_process_passes_every_single_fault() {
 #[test]
 fn each_bug_is_found_by_the_fault_that_shows_it() {
     type Bites = fn(&Fault) -> bool;
-    let cases: [(Bug, Bites, &str); 5] = [
+    let cases: [(Bug, Bites, &str); 6] = [
         (Bug::EdgeTriggered, |fault| matches!(fault.effect, Effect::WatchGap(_)), "O1 convergence"),
         (Bug::TakesItsOwnForForeign, |fault| matches!(fault.effect, Effect::Lost(_)), "O1 convergence"),
         (Bug::WaitsForEver, |fault| fault.effect == Effect::WatchHang, "O1 convergence"),
         (Bug::MakesTwo, |fault| matches!(fault.effect, Effect::Lost(_)), "O3 summary"),
         (Bug::GivesUp, |fault| matches!(fault.effect, Effect::Refuse(_)), "O1 convergence"),
+        (Bug::Spins, |fault| matches!(fault.effect, Effect::Lost(_)), "O6 budget"),
     ];
     for (bug, bites, oracle) in cases {
         let (oracles, _) = broken(bug, Faults::single().only(bites));

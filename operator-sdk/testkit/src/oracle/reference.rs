@@ -1,6 +1,7 @@
 //! What a run comes to if nothing goes wrong.
 
 use super::{
+    budget::{Tries, tries},
     canonical::{Canonical, Mask},
     summary::{Summary, summarise},
 };
@@ -14,6 +15,8 @@ pub(crate) struct Reference {
     mask: Mask,
     /// What was created and deleted.
     pub(crate) summary: Summary,
+    /// How often each process tried to write.
+    pub(crate) tries: Tries,
 }
 
 impl Reference {
@@ -29,7 +32,7 @@ impl Reference {
         for other in others.iter().map(canonical) {
             steps.iter().zip(&other).for_each(|(step, other)| mask.extend(step.mask(other)));
         }
-        Self { steps, base: first.base, mask, summary }
+        Self { steps, base: first.base, mask, summary, tries: tries(first) }
     }
 
     /// Runs that come to something else, in which step, and how.
