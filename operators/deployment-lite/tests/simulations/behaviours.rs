@@ -156,6 +156,16 @@ behaviours! {
         assert_eq!(shown::<M>(&record, 4), ["web:1 5/5 r3"]);
     }
 
+    fn of_two_of_one_size_the_newer_grows_first<M>() {
+        let simulation = with::<M>(json!({"strategy": {"rollingUpdate": {"maxSurge": 3, "maxUnavailable": 0}}}))
+            .then(image::<M>(BAD))
+            .then(change::<M>(json!({"replicas": 4})))
+            .then(image::<M>("web:2"));
+        let record = run(&simulation);
+        assert_eq!(shown::<M>(&record, 1), ["bad:1 0/3 r2", "web:1 3/3 r1"]);
+        assert_eq!(shown::<M>(&record, 2), ["bad:1 0/4 r2", "web:1 3/3 r1"]);
+    }
+
     fn pods_that_do_not_serve_make_room_for_the_next_template_first<M>() {
         let simulation = with::<M>(json!({"replicas": 4, "strategy": {"rollingUpdate": {"maxSurge": 2, "maxUnavailable": 1}}}))
             .then(image::<M>(BAD))
