@@ -25,7 +25,7 @@ pub struct Arguments {
 enum What {
     /// Elections under faults of all sorts, a world for each seed
     Election,
-    /// Every single fault at deployment-lite's workloads
+    /// Every single fault, and pairs of faults, at deployment-lite's workloads
     Faults,
 }
 

@@ -22,11 +22,14 @@ pub use self::{
     excuse::Excuse,
     saved::{REPLAY, Saved, SavedFault},
 };
+use jiff::Timestamp;
+
 use crate::{
-    fault::{Fault, Plan},
+    fault::{Effect, Fault, Plan},
     oracle::{self, reference::Reference},
     record::{Record, Violation},
     simulation::{Right, Simulation},
+    store::{Collection, Key},
     verdict::{Finding, Verdict},
 };
 
@@ -62,7 +65,8 @@ impl Faults {
         Self { choice: Choice::Single, is_hostile: false, keep: |_| true, excuse: |_, _| None, feature: "" }
     }
 
-    /// Two faults at once: all pairs, or, where there are more, so many of them by chance.
+    /// Two faults at once: all pairs, or, where there are more, so many of them by chance. Where one fault moves another so
+    /// that people delete what they have asked for, nothing is judged from then on: they want something else.
     pub fn pairs(at_most: usize) -> Self {
         Self { choice: Choice::Pairs { at_most }, ..Self::single() }
     }
@@ -114,6 +118,18 @@ impl Case {
     fn excuses(&self, record: &Record) -> Vec<Excuse> {
         let struck = self.plan.faults.iter().enumerate().filter(|(index, _)| record.struck.contains_key(index));
         struck.filter_map(|(_, fault)| (self.excuse)(fault, target::path(record, &fault.at)?)).collect()
+    }
+
+    /// When somebody deleted what he had asked for, because another fault had moved it there: after that, nobody wants what
+    /// the reference comes to.
+    fn change_of_mind(&self, record: &Record, asked: &BTreeSet<(Collection, Key)>) -> Option<Timestamp> {
+        let deletions = self.plan.faults.iter().enumerate().filter(|(_, fault)| fault.effect == Effect::UserDelete);
+        let of_asked = deletions.filter(|(_, fault)| {
+            let Some(write) = target::requested(record, &fault.at) else { return false };
+            let mut commits = record.commits.iter().filter(|commit| commit.request == write.id);
+            commits.any(|commit| asked.contains(&(commit.collection.clone(), commit.key.clone())))
+        });
+        of_asked.filter_map(|(index, _)| record.struck.get(&index).copied()).min()
     }
 }
 
@@ -249,16 +265,16 @@ impl Simulation {
     /// Runs a case; returns what does not hold.
     fn try_out(&self, case: &Case, reference: &Reference) -> (Record, Vec<Violation>) {
         let mut record = self.run_once(case.seed, &case.plan, Some(reference));
-        if enumerate::is_void(&record) {
-            return (record, Vec::new());
-        }
         let mut excuses = case.excuses(&record);
         if excuses.contains(&Excuse::AnotherEnd) {
             record = self.patient().run_once(case.seed, &case.plan, None);
             excuses = case.excuses(&record);
             excuses.push(Excuse::AnotherEnd);
         }
-        let violations = oracle::judge(&record, Some(reference), &excuses);
+        let mut violations = oracle::judge(&record, Some(reference), &excuses);
+        if let Some(time) = case.change_of_mind(&record, &reference.asked) {
+            violations.retain(|violation| violation.time < time);
+        }
         (record, violations)
     }
 }

@@ -67,7 +67,7 @@ pub(crate) fn judge(record: &Record, reference: Option<&Reference>, excuses: &[E
         let excesses = summary::excesses(&summary::summarise(record), &reference.summary, &record.plan, excuses);
         let violation = |message| Violation { oracle: "O3 summary", time: record.end, message };
         violations.extend(excesses.into_iter().map(violation));
-        let exceeded = budget::exceeded(record, &reference.tries);
+        let exceeded = budget::exceeded(record, reference.tries);
         let violation = |message| Violation { oracle: "O6 budget", time: record.end, message };
         violations.extend(exceeded.into_iter().map(violation));
     }

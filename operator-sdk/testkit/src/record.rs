@@ -181,6 +181,12 @@ impl Record {
     pub fn effective_writes(&self) -> impl Iterator<Item = &Requested> {
         self.requests.iter().filter(|request| request.is_effective() && request.counted.write.is_some())
     }
+
+    /// What people have asked for.
+    pub(crate) fn asked(&self) -> BTreeSet<(Collection, Key)> {
+        let of_people = self.commits.iter().filter(|commit| commit.request == 0);
+        of_people.map(|commit| (commit.collection.clone(), commit.key.clone())).collect()
+    }
 }
 
 impl Requested {

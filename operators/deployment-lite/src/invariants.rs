@@ -14,7 +14,7 @@
 //! | INV-7 | revisions only grow, and no two ReplicaSets share one |
 //!
 //! What a write may still be based on: the specs that the status does not yet say were observed; an availability that is
-//! at most 10 s old, also of a ReplicaSet that has gone since.
+//! no older than the judge was told, also of a ReplicaSet that has gone since.
 
 mod ledger;
 mod limits;

@@ -1,6 +1,9 @@
 //! Every single thing that can go wrong in a run, from the record of one in which nothing did.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
@@ -8,6 +11,7 @@ use crate::{
     fault::{Edit, Effect, Fault, Garbling, Loss, Moment, Outage, Refusal, Seconds, Seen, Step, Times},
     record::{Notified, Record, Requested},
     simulation::MARK,
+    store::Commit,
 };
 
 /// Longer than people wait between two steps, so that a process may forget one of them.
@@ -23,7 +27,8 @@ pub(super) fn singles(record: &Record, processes: &BTreeSet<&str>) -> Vec<Fault>
     let in_time = record.requests.iter().take_while(|request| request.sent <= end);
     let requests = in_time.filter(|request| processes.contains(&*request.process));
     let wanted = wanted(record);
-    let of_requests = requests.flat_map(at_request).filter(|fault| !is_change_of_mind(fault, &wanted));
+    let of_requests =
+        requests.flat_map(at_request).filter(|fault| fault.effect != Effect::UserDelete || !wanted.contains(&fault.at));
     of_requests.chain(at_notifications(record, processes, &at_notification())).collect()
 }
 
@@ -41,27 +46,11 @@ fn at_notifications(record: &Record, processes: &BTreeSet<&str>, effects: &[Effe
     causal.flat_map(|told| effects.iter().map(move |effect| Fault::new(at(told), effect.clone()))).collect()
 }
 
-/// Whether one fault has made another a change of mind, after which nothing has to be as in the reference.
-pub(super) fn is_void(record: &Record) -> bool {
-    let struck = record.plan.faults.iter().enumerate().filter(|(index, _)| record.struck.contains_key(index));
-    let mut deletions = struck.filter(|(_, fault)| fault.effect == Effect::UserDelete).peekable();
-    deletions.peek().is_some() && {
-        let wanted = wanted(record);
-        deletions.any(|(_, fault)| is_change_of_mind(fault, &wanted))
-    }
-}
-
-/// Who deletes what he has asked for wants something else.
-fn is_change_of_mind(fault: &Fault, wanted: &BTreeSet<Moment>) -> bool {
-    fault.effect == Effect::UserDelete && wanted.contains(&fault.at)
-}
-
-/// The writes to what people have asked for.
+/// The writes to what people have asked for: who deletes that wants something else.
 fn wanted(record: &Record) -> BTreeSet<Moment> {
-    let of_people = record.commits.iter().filter(|commit| commit.request == 0);
-    let asked: BTreeSet<_> = of_people.map(|commit| (&commit.collection, &commit.key)).collect();
-    let written = record.commits.iter().filter(|commit| asked.contains(&(&commit.collection, &commit.key)));
-    let requests: BTreeSet<u64> = written.map(|commit| commit.request).collect();
+    let asked = record.asked();
+    let of_asked = |commit: &&Arc<Commit>| asked.contains(&(commit.collection.clone(), commit.key.clone()));
+    let requests: BTreeSet<u64> = record.commits.iter().filter(of_asked).map(|commit| commit.request).collect();
     let writes = record.effective_writes().filter(|write| requests.contains(&write.id));
     writes.filter_map(|write| Some(Moment::write(&*write.process, write.counted.write?))).collect()
 }

@@ -78,8 +78,11 @@ impl Saved {
                 "" => "nothing".to_owned(),
                 now => format!("nothing at {now}"),
             };
-            let numbers =
-                if saved.struck.is_empty() { Vec::new() } else { target::numbers_of(record, &saved.at, &saved.struck) };
+            let numbers = if saved.struck.is_empty() || now == saved.struck {
+                Vec::new()
+            } else {
+                target::numbers_of(record, &saved.at, &saved.struck)
+            };
             let numbers = numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let there =
                 if numbers.is_empty() { "" } else { &format!("\n    what it struck has the number {numbers} now") };

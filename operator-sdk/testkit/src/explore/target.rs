@@ -38,7 +38,7 @@ pub(super) fn path<'record>(record: &'record Record, moment: &Moment) -> Option<
     request?.path.split('?').next()
 }
 
-fn requested<'record>(record: &'record Record, moment: &Moment) -> Option<&'record Requested> {
+pub(super) fn requested<'record>(record: &'record Record, moment: &Moment) -> Option<&'record Requested> {
     let (place, number): (&Place, fn(&Counted) -> Option<u32>) = match moment {
         Moment::Write(place) => (place, |counted| counted.write),
         Moment::Request(place) => (place, |counted| counted.request),

@@ -159,9 +159,10 @@ fn a_careful_process_passes_every_single_fault() {
 #[test]
 fn each_bug_is_found_by_the_fault_that_shows_it() {
     type Bites = fn(&Fault) -> bool;
-    let cases: [(Bug, Bites, &str); 6] = [
+    let cases: [(Bug, Bites, &str); 7] = [
         (Bug::EdgeTriggered, |fault| matches!(fault.effect, Effect::WatchGap(_)), "O1 convergence"),
         (Bug::TakesItsOwnForForeign, |fault| matches!(fault.effect, Effect::Lost(_)), "O1 convergence"),
+        (Bug::EdgeTriggered, |fault| fault.effect == Effect::UserDelete, "O1 convergence"),
         (Bug::WaitsForEver, |fault| fault.effect == Effect::WatchHang, "O1 convergence"),
         (Bug::MakesTwo, |fault| matches!(fault.effect, Effect::Lost(_)), "O3 summary"),
         (Bug::GivesUp, |fault| matches!(fault.effect, Effect::Refuse(_)), "O1 convergence"),
@@ -212,6 +213,26 @@ fn an_excuse_is_looked_for_at_what_a_fault_has_struck_not_where_it_would_have_wi
     assert_eq!(excuses(&[1, deletion]), [], "the first creation is asked for twice");
     assert_eq!(excuses(&[1, deletion + 1]), [Excuse::More(&[])]);
     assert_eq!(excuses(&[deletion + 9]), [], "nothing is struck");
+}
+
+#[test]
+fn nothing_is_judged_after_somebody_has_deleted_what_he_asked_for() {
+    let simulation = simulation(Bug::None);
+    let (mut reference, _) = simulation.reference().0.unwrap();
+    let plan = Plan::of([Fault::new(Moment::write("mirror", 1), Effect::UserDelete)]);
+    let case = Case { seed: SEED, plan, excuse: |_, _| None };
+    let record = simulation.run_once(SEED, &case.plan, Some(&reference));
+    assert_eq!(case.change_of_mind(&record, &reference.asked), None, "nobody asked for secrets");
+    let secret = record.commits.iter().find(|commit| &*commit.collection.plural == "secrets").unwrap();
+    reference.asked.insert((secret.collection.clone(), secret.key.clone()));
+    assert_eq!(case.change_of_mind(&record, &reference.asked), Some(record.struck[&0]));
+    let judged = simulation.judged_by(|| {
+        |commit: &Commit, _: &State| {
+            if &*commit.collection.plural == "configmaps" { vec!["a map".to_owned()] } else { Vec::new() }
+        }
+    });
+    let (_, violations) = judged.try_out(&case, &reference);
+    assert_eq!(violations.len(), 2, "the first two maps, and neither what happened to others later, nor the end");
 }
 
 #[test]

@@ -1,11 +1,16 @@
 //! What a run comes to if nothing goes wrong.
 
+use std::collections::BTreeSet;
+
 use super::{
-    budget::{Tries, tries},
+    budget::tries,
     canonical::{Canonical, Mask},
     summary::{Summary, summarise},
 };
-use crate::record::{Record, State};
+use crate::{
+    record::{Record, State},
+    store::{Collection, Key},
+};
 
 /// What each step of a workload comes to, as runs with different seeds agree.
 #[derive(Debug, Default)]
@@ -15,8 +20,10 @@ pub(crate) struct Reference {
     mask: Mask,
     /// What was created and deleted.
     pub(crate) summary: Summary,
-    /// How often each process tried to write.
-    pub(crate) tries: Tries,
+    /// How often was tried to write.
+    pub(crate) tries: usize,
+    /// What people asked for.
+    pub(crate) asked: BTreeSet<(Collection, Key)>,
 }
 
 impl Reference {
@@ -32,7 +39,7 @@ impl Reference {
         for other in others.iter().map(canonical) {
             steps.iter().zip(&other).for_each(|(step, other)| mask.extend(step.mask(other)));
         }
-        Self { steps, base: first.base, mask, summary, tries: tries(first) }
+        Self { steps, base: first.base, mask, summary, tries: tries(first), asked: first.asked() }
     }
 
     /// Runs that come to something else, in which step, and how.

@@ -14,6 +14,20 @@ use crate::{
     store::{Change, Collection, Key},
 };
 
+#[test]
+fn a_replica_may_do_the_work_of_another_but_nobody_may_try_without_end() {
+    let tried = |process: &str, times: usize| {
+        let mut record = (0..times).fold(Run::default(), |run, _| run.request(process, "PUT", 200)).record;
+        record.plan = Plan::of([Fault::new(Moment::write("a", 1), Effect::Stop)]);
+        record.actors.insert("nodes".into());
+        record
+    };
+    assert_eq!(budget::tries(&tried("nodes", 9)), 0);
+    assert_eq!(budget::tries(&tried("b", 9)), 9);
+    assert_eq!(budget::exceeded(&tried("b", 3 * 60 + 41), 60), None);
+    assert!(budget::exceeded(&tried("b", 3 * 60 + 42), 60).is_some());
+}
+
 /// A run, written down by hand.
 #[derive(Default)]
 struct Run {

@@ -43,16 +43,11 @@ fn create(server: &mut Server, object: &Value) -> Reply {
     send(server, Request::new(Method::POST, collection(kind)).with_body(object))
 }
 
-/// Says these values, each at its JSON pointer; `null`: not any more.
+/// Says these values, each at its JSON pointer.
 pub(crate) fn set_all(spec: &mut Value, values: &Value) {
     for (pointer, value) in values.as_object().expect("what to set") {
         let (parent, name) = pointer.rsplit_once('/').expect("a JSON pointer");
-        let parent = spec.pointer_mut(parent).and_then(Value::as_object_mut).expect("a place in the spec");
-        if value.is_null() {
-            parent.remove(name)
-        } else {
-            parent.insert(name.to_owned(), value.clone())
-        };
+        spec.pointer_mut(parent).expect("a place in the spec")[name] = value.clone();
     }
 }
 

@@ -446,6 +446,7 @@ fn what_slips_through_is_told_once_and_left_alone() {
         let mut object = deployment::<Lite>(&format!("web-{number}"));
         object["kind"] = kind.into();
         set_all(&mut object["spec"], set);
+        object["spec"].as_object_mut().unwrap().retain(|_, value| !value.is_null());
         object
     };
     let table = yaml!("tests/testdata/bad_input.yaml").objects()[0].clone();
@@ -509,7 +510,8 @@ fn what_slips_through_is_told_once_and_left_alone() {
             about["name"] == name && about["kind"] == kind && event["reason"] == *reason
         };
         let events = state.list("", "events").filter(|(_, event)| is_about(event));
-        assert_eq!(events.count(), 1, "{object}");
+        let series: Vec<_> = events.map(|(_, event)| event["series"].clone()).collect();
+        assert_eq!(series, [Value::Null], "{object}");
     }
     for object in good {
         let stored =

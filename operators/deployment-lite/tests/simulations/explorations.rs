@@ -5,7 +5,7 @@
 use deployment_lite::api::{BuiltIn, Lite};
 use operator_testkit::{explore::Faults, fault::Effect, simulation::Simulation};
 
-use crate::workloads::{Excused, Mode, any_of_it, misread, workloads};
+use crate::workloads::{Excused, Mode, made_anew_or_unheard_of_two, misread, workloads};
 
 fn single<M: Mode>(workload: &str) {
     let (simulation, excused) = of_name::<M>(workload);
@@ -14,7 +14,10 @@ fn single<M: Mode>(workload: &str) {
 
 /// So many by chance: there are millions.
 fn pairs<M: Mode>(workload: &str) {
-    of_name::<M>(workload).0.explore(Faults::pairs(500).excused(any_of_it::<M>).behind("soak")).assert_converges();
+    let (simulation, excused) = of_name::<M>(workload);
+    let goes = matches!(workload, "deletion" | "return of a name");
+    let excused = if goes { made_anew_or_unheard_of_two::<M> } else { excused };
+    simulation.explore(Faults::pairs(500).excused(excused).behind("soak")).assert_converges();
 }
 
 /// What no correct server does, and what can be noticed: who is not told of an event on a watch that goes on cannot know.

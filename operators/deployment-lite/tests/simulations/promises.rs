@@ -9,7 +9,7 @@ use deployment_lite::{
 };
 use jiff::{SignedDuration, Timestamp};
 use operator_testkit::{
-    fault::Plan,
+    fault::{Effect, Plan},
     oracle::Judge,
     record::State,
     store::{Change, Commit},
@@ -22,7 +22,7 @@ const REPLICA_SET: &str = "ReplicaSet";
 type Uid = String;
 
 pub(crate) struct Promises<A> {
-    /// As many times longer as things go wrong.
+    /// Twice as long if more than one thing that takes time goes wrong.
     staleness_max: SignedDuration,
     invariants: Invariants<A>,
     /// The Deployment of each ReplicaSet.
@@ -44,8 +44,8 @@ impl<A> Default for Promises<A> {
 
 impl<A: Api> Judge for Promises<A> {
     fn begin(&mut self, plan: &Plan) {
-        let faults = i32::try_from(plan.faults.len()).unwrap_or(i32::MAX);
-        self.staleness_max = STALENESS_MAX * faults.max(1);
+        let delays = plan.faults.iter().filter(|fault| !matches!(fault.effect, Effect::Refuse(_)));
+        self.staleness_max = if delays.count() > 1 { STALENESS_MAX * 2 } else { STALENESS_MAX };
         self.invariants = Invariants::new(self.staleness_max);
     }
 

@@ -220,12 +220,11 @@ pub(crate) fn misread<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
     if fault.effect == Effect::WatchGarbage { once_more::<M>(path) } else { None }
 }
 
-/// All of it: of two faults one may move the other to where it would not have been alone.
+/// Where a deployment goes, two faults at once may move that news, and who wakes up late may hear of its pods first.
 #[cfg(feature = "soak")]
-pub(crate) fn any_of_it<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
-    // Who wakes up may hear of pods before he hears of what they were for.
+pub(crate) fn made_anew_or_unheard_of_two<M: Mode>(fault: &Fault, path: &str) -> Option<Excuse> {
     let asleep = matches!(fault.effect, Effect::Freeze(_)).then_some(Excuse::More(&[("pods", 1)]));
-    made_anew_or_forgotten(fault, path).or(made_anew_or_unheard::<M>(fault, path)).or(asleep)
+    made_anew_or_unheard::<M>(fault, path).or(asleep)
 }
 
 /// What is made in vain by who misses a notification of this watch.
