@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: how fast things are, as ratios or beside their goals, in a build that is
-//! optimised as far as it goes (`[profile.bench]`). Nothing here fails for being slow: times depend on the machine.
+//! `cargo xtask bench`: how fast things are, as ratios or beside their goals, in a build that is optimised as
+//! far as it goes (`[profile.bench]`). Nothing here fails for being slow: times depend on the machine.
 
 use std::process::Command;
 

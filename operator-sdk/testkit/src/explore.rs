@@ -17,13 +17,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use jiff::Timestamp;
+
 pub(crate) use self::saved::OUT_OF_DATE;
 pub use self::{
     excuse::Excuse,
     saved::{REPLAY, Saved, SavedFault},
 };
-use jiff::Timestamp;
-
 use crate::{
     fault::{Effect, Fault, Plan},
     oracle::{self, reference::Reference},

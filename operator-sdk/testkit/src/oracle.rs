@@ -65,11 +65,10 @@ pub(crate) fn judge(record: &Record, reference: Option<&Reference>, excuses: &[E
     violations.extend(marks::judge(record));
     if let Some(reference) = reference {
         let excesses = summary::excesses(&summary::summarise(record), &reference.summary, &record.plan, excuses);
-        let violation = |message| Violation { oracle: "O3 summary", time: record.end, message };
-        violations.extend(excesses.into_iter().map(violation));
         let exceeded = budget::exceeded(record, reference.tries);
-        let violation = |message| Violation { oracle: "O6 budget", time: record.end, message };
-        violations.extend(exceeded.into_iter().map(violation));
+        let at_end = |oracle, message| Violation { oracle, time: record.end, message };
+        violations.extend(excesses.into_iter().map(|message| at_end("O3 summary", message)));
+        violations.extend(exceeded.map(|message| at_end("O6 budget", message)));
     }
     violations.sort_by_key(|violation| violation.time);
     violations

@@ -43,6 +43,11 @@ fn create(server: &mut Server, object: &Value) -> Reply {
     send(server, Request::new(Method::POST, collection(kind)).with_body(object))
 }
 
+/// What nobody may ask for, of one part of the table.
+pub(crate) fn rows(part: &str) -> Vec<Value> {
+    yaml!("tests/testdata/bad_input.yaml").objects()[0][part].as_array().cloned().expect("rows")
+}
+
 /// Says these values, each at its JSON pointer.
 pub(crate) fn set_all(spec: &mut Value, values: &Value) {
     for (pointer, value) in values.as_object().expect("what to set") {
@@ -69,8 +74,6 @@ fn web(kind: &str) -> Value {
 #[test]
 fn what_nobody_may_ask_for_is_refused_by_the_fields_name() {
     let mut server = server();
-    let table = yaml!("tests/testdata/bad_input.yaml").objects()[0].clone();
-    let rows = |part: &str| table[part].as_array().cloned().expect("rows");
     for (kind, rows) in BOTH.into_iter().zip([[rows("of_both"), rows("of_deployment")].concat(), rows("of_both")]) {
         for row in rows {
             let mut object = web(kind);
