@@ -24,7 +24,12 @@ mod watching;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -67,6 +72,9 @@ pub struct Server {
     compaction: Compaction,
     observer: Option<Observer>,
     permissions: Permissions,
+    /// Revisions of objects stored with empty labels or annotations, which an apply leaves and no reader is shown: the next
+    /// write is one, even of nothing new.
+    hidden_empties: BTreeSet<u64>,
 }
 
 /// Called at every commit, with the store as it is then.
@@ -105,7 +113,7 @@ impl Server {
     /// come. It costs no more than a copy of the index.
     #[must_use]
     pub fn fork(&self, seed: u64) -> Self {
-        Self::with(self.store.clone(), self.kinds.clone(), seed)
+        Self { hidden_empties: self.hidden_empties.clone(), ..Self::with(self.store.clone(), self.kinds.clone(), seed) }
     }
 
     fn with(store: Store, kinds: Kinds, seed: u64) -> Self {
@@ -120,6 +128,7 @@ impl Server {
             compaction: Compaction::default(),
             observer: None,
             permissions: Permissions::default(),
+            hidden_empties: BTreeSet::new(),
         }
     }
 
@@ -311,6 +320,11 @@ impl Server {
         let found = self.store.get(&target.served.collection, &target.key());
         let found = found.ok_or_else(|| Failure::not_found(&target.served.resource, &target.name))?;
         Ok(target.served.present(found))
+    }
+
+    /// Whether a write of `new` leaves everything as it is stored.
+    fn is_no_change(&self, new: &Value, live: &Object) -> bool {
+        new == live.value() && !self.hidden_empties.contains(&live.revision())
     }
 
     fn commit(&mut self, call: Call<'_>, key: Key, change: Change, object: Value) -> Arc<Commit> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Call, Reply, Server,
@@ -82,7 +82,11 @@ impl Server {
         check_name(call, &merged)?;
         merged["apiVersion"] = served.api_version.as_str().into();
         let warnings = decode::unknown_fields(intent, &served, options.field_validation)?;
+        let is_empty = |map: &Value| map.as_object().is_none_or(Map::is_empty);
+        let has_hidden_empty = resource.is_custom
+            && ["labels", "annotations"].iter().any(|field| merged["metadata"].get(field).is_some_and(is_empty));
         let object = decode::applied(merged, &served)?;
+        let before = self.store.revision();
         let reply = match live {
             Some(live) => self.replace(call, &options, &live, object)?,
             None => {
@@ -91,6 +95,9 @@ impl Server {
                 self.insert(call, &options, object)?
             }
         };
+        if has_hidden_empty && self.store.revision() > before {
+            self.hidden_empties.insert(self.store.revision());
+        }
         Ok(decode::warn(reply, &warnings))
     }
 }

@@ -77,7 +77,7 @@ impl Server {
             }
             return Ok(Reply::object(200, Object::new(new)));
         }
-        if new == *live.value() {
+        if self.is_no_change(&new, live) {
             return Ok(Reply::object(200, served.present(live)));
         }
         if is_too_large(&new) {
