@@ -285,7 +285,8 @@ impl<R: Reconciler> Running<R> {
             reconcile.id = %format_args!("{:08x}", rand::random::<u32>()),
         );
         let reconciler = Arc::clone(&self.reconciler);
-        let run = async move {
+        // Boxed before it is wrapped and spawned, each of which moves it, and a reconcile is large.
+        let run = Box::pin(async move {
             let reconcile = tokio::time::timeout(RECONCILE_TIMEOUT, reconciler.reconcile(&context));
             match reconcile.await {
                 Ok(result) => result,
@@ -294,7 +295,7 @@ impl<R: Reconciler> Running<R> {
                     Err(Error::other(Class::Transient, dropped).into())
                 }
             }
-        };
+        });
         let handle = self.tasks.spawn(of_process(run.instrument(span)));
         self.runs.insert(handle.id(), Run { key, began: now, journal });
     }

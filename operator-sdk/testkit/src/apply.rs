@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 pub use self::{conflict::Conflicts, scale::update_scale};
 use self::{
     field_set::FieldSet,
-    manager::{ManagerKey, Managers, Operation, Owned},
+    manager::{Fields, ManagerKey, Managers, Operation, Owned},
     merge::merge,
     owned::fields,
     prune::prune,
@@ -96,7 +96,7 @@ pub fn apply(
     let me = key(resource, writer, Operation::Apply);
     let last = managers.0.remove(&me);
     let mut mine = Owned {
-        fields: fields(intent, ty).difference_with_all_below(&ignored),
+        fields: fields(intent, ty).difference_with_all_below(&ignored).into(),
         api_version: resource.api_version(),
         time: last.as_ref().and_then(|last| last.time),
     };
@@ -116,12 +116,12 @@ pub fn apply(
     } else {
         mine.time = Some(now);
     }
-    mine.fields = mine.fields.difference(&NEVER_OWNED);
+    mine.fields = mine.fields.difference(&NEVER_OWNED).into();
     if !mine.fields.is_empty() {
         managers.0.insert(me, mine);
     }
     last_applied::note(&mut merged, intent, writer.manager);
-    Ok(with_managed_fields(merged, &managers))
+    Ok(with_managed_fields(merged, managers))
 }
 
 /// `new` with `managedFields` that say what `writer` changed of `live`; `live` is `None` at a creation. For all writes but
@@ -130,7 +130,11 @@ pub fn update(live: Option<&Value>, mut new: Value, resource: &Resource, writer:
     let given =
         new.pointer_mut("/metadata").and_then(Value::as_object_mut).and_then(|meta| meta.remove("managedFields"));
     let is_reset = given.as_ref().is_some_and(|given| is_reset(given, resource)) && writer.subresource.is_empty();
-    let given = given.filter(|_| writer.subresource.is_empty()).and_then(|given| Managers::decode(&given));
+    let is_stored = |given: &Value| live.is_some_and(|live| given == managed_fields(live));
+    let given = given.filter(|_| writer.subresource.is_empty()).and_then(|given| match is_stored(&given) {
+        true => Managers::stored(given),
+        false => Managers::decode(given),
+    });
     let mut managers = match given {
         _ if is_reset => Managers::default(),
         Some(given) if !given.0.is_empty() => given,
@@ -141,11 +145,13 @@ pub fn update(live: Option<&Value>, mut new: Value, resource: &Resource, writer:
     }
     let fits = |object| validate::fits(object, Type::of(&resource.schema));
     if resource.is_custom && !(fits(&new) && live.is_none_or(fits)) {
-        return with_managed_fields(new, &managers);
+        return with_managed_fields(new, managers);
     }
-    let old = live.map_or_else(|| skeleton::object(resource), without_managed_fields);
-    record_update(&mut managers, &old, &new, resource, writer, now);
-    with_managed_fields(new, &managers)
+    match live {
+        Some(live) => record_update(&mut managers, live, &new, resource, writer, now),
+        None => record_update(&mut managers, &skeleton::object(resource), &new, resource, writer, now),
+    }
+    with_managed_fields(new, managers)
 }
 
 /// The new object; with the times of the old one's `managedFields` where nothing but those differs.
@@ -205,13 +211,25 @@ fn record_update(
 ) {
     let ignored = ignored::fields(resource, writer.subresource);
     let found = Differences::find(old, new, resource, managers, &ignored);
-    found.take_from(managers);
     let mine = found.here.changed().difference(&NEVER_OWNED);
-    if !mine.is_empty() {
+    let me = key(resource, writer, Operation::Update);
+    // Most write what they own already.
+    let stays = managers
+        .0
+        .get(&me)
+        .is_some_and(|owned| owned.fields.contains(&mine) && !owned.fields.meets(&found.here.removed));
+    let my_fields = stays.then(|| managers.0.remove(&me)).flatten();
+    found.take_from(managers);
+    if let Some(mut owned) = my_fields {
+        if !mine.is_empty() {
+            owned.time = Some(now);
+        }
+        managers.0.insert(me, owned);
+    } else if !mine.is_empty() {
         let api_version = resource.api_version();
-        let entry = managers.0.entry(key(resource, writer, Operation::Update));
-        let owned = entry.or_insert_with(|| Owned { fields: FieldSet::default(), api_version, time: None });
-        owned.fields = owned.fields.union(&mine);
+        let entry = managers.0.entry(me);
+        let owned = entry.or_insert_with(|| Owned { fields: Fields::default(), api_version, time: None });
+        owned.fields = owned.fields.union(&mine).into();
         owned.time = Some(now);
     }
     managers.cap_updaters();
@@ -291,7 +309,7 @@ fn without_managed_fields(object: &Value) -> Value {
     Value::Object(copied.collect())
 }
 
-fn with_managed_fields(mut object: Value, managers: &Managers) -> Value {
+fn with_managed_fields(mut object: Value, managers: Managers) -> Value {
     if let Some(encoded) = managers.encode() {
         if !object["metadata"].is_object() {
             object["metadata"] = Value::Object(Map::new());

@@ -47,6 +47,7 @@ const FINDINGS_MAX: usize = 20;
 pub struct Faults {
     choice: Choice,
     is_hostile: bool,
+    after_step: usize,
     keep: fn(&Fault) -> bool,
     excuse: fn(&Fault, &str) -> Option<Excuse>,
     feature: &'static str,
@@ -62,7 +63,14 @@ enum Choice {
 impl Faults {
     /// Each single fault, at every write, request and notification of the reference.
     pub fn single() -> Self {
-        Self { choice: Choice::Single, is_hostile: false, keep: |_| true, excuse: |_, _| None, feature: "" }
+        Self {
+            choice: Choice::Single,
+            is_hostile: false,
+            after_step: 0,
+            keep: |_| true,
+            excuse: |_, _| None,
+            feature: "",
+        }
     }
 
     /// Two faults at once: all pairs, or, where there are more, so many of them by chance. Where one fault moves another so
@@ -81,6 +89,13 @@ impl Faults {
     #[must_use]
     pub fn hostile(self) -> Self {
         Self { is_hostile: true, ..self }
+    }
+
+    /// Only at what happens after this step, counted from 1, has settled in the reference. What several workloads begin with
+    /// need not be explored with each of them. [`explore`](Simulation::explore) panics if there is no such step.
+    #[must_use]
+    pub fn after_step(self, step: usize) -> Self {
+        Self { after_step: step, ..self }
     }
 
     /// Only those that `keep` keeps.
@@ -218,7 +233,11 @@ impl Simulation {
         if faults.is_hostile {
             singles.extend(enumerate::hostile(record, &processes));
         }
-        singles.retain(|fault| (faults.keep)(fault));
+        let (step, steps) = (faults.after_step, record.settled.len());
+        assert!(step <= steps, "after_step({step}): the workload has {steps} steps");
+        let begins = step.checked_sub(1).map_or(Timestamp::MIN, |step| record.settled[step].time);
+        let is_meant = |fault: &Fault| target::time(record, &fault.at) > Some(begins) && (faults.keep)(fault);
+        singles.retain(is_meant);
         let case = |seed, plan| Case { seed, plan, excuse: faults.excuse };
         match faults.choice {
             Choice::Single => singles.into_iter().map(|fault| case(SEED, Plan::of([fault]))).collect(),

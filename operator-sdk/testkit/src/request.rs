@@ -322,6 +322,9 @@ impl List {
 
 /// Undoes percent-encoding; what is not valid stays.
 fn decode(text: &str, is_query: bool) -> String {
+    if !text.bytes().any(|byte| byte == b'%' || is_query && byte == b'+') {
+        return text.to_owned();
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

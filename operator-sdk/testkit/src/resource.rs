@@ -107,7 +107,7 @@ impl Resource {
         shorten_numbers(object);
         let mut unknown = decode_metadata(object)?;
         unknown.extend(prune(&self.schema, object, true));
-        unknown.extend(decode_embedded(&self.schema, object, "")?);
+        unknown.extend(decode_embedded(&self.schema, object)?);
         Ok(unknown)
     }
 

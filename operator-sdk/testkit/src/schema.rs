@@ -12,6 +12,7 @@ pub mod check;
 pub mod decode;
 pub mod format;
 pub mod openapi;
+pub(crate) mod place;
 pub mod prune;
 pub mod quantity;
 pub mod read;
@@ -42,6 +43,8 @@ pub struct Schema {
     pub rules: Vec<Arc<Rule>>,
     /// Whether there are rules here or within.
     pub asked: Asked,
+    /// Whether there are whole objects here or within.
+    pub embeds: bool,
 }
 
 /// Which rules there are, here or within.

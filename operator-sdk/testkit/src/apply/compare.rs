@@ -19,10 +19,10 @@ pub(super) struct Comparison {
     pub(super) added: FieldSet,
 }
 
-/// What became of the old state.
-pub(super) fn compare(old: &Value, new: &Value, ty: Type<'_>) -> Comparison {
+/// What became of the old state, but for what is ignored and lies below that.
+pub(super) fn compare(old: &Value, new: &Value, ty: Type<'_>, ignored: &FieldSet) -> Comparison {
     let mut walk = Walk::default();
-    walk.visit(Some(old), Some(new), ty);
+    walk.visit(Some(old), Some(new), ty, Some(ignored));
     walk.found
 }
 
@@ -36,15 +36,6 @@ impl Comparison {
     pub(super) fn changed(&self) -> FieldSet {
         self.modified.union(&self.added)
     }
-
-    /// Without these fields and all below them.
-    pub(super) fn without(&self, ignored: &FieldSet) -> Self {
-        Self {
-            removed: self.removed.difference_with_all_below(ignored),
-            modified: self.modified.difference_with_all_below(ignored),
-            added: self.added.difference_with_all_below(ignored),
-        }
-    }
 }
 
 #[derive(Default)]
@@ -54,21 +45,31 @@ struct Walk {
 }
 
 impl Walk {
-    fn visit(&mut self, old: Option<&Value>, new: Option<&Value>, ty: Type<'_>) {
-        if old == new {
-            return;
+    fn visit(&mut self, old: Option<&Value>, new: Option<&Value>, ty: Type<'_>, ignored: Option<&FieldSet>) {
+        if old != new {
+            self.visit_changed(old, new, ty, ignored);
         }
+    }
+
+    fn visit_changed(&mut self, old: Option<&Value>, new: Option<&Value>, ty: Type<'_>, ignored: Option<&FieldSet>) {
         let forms = (old.map(|old| ty.form(old)), new.map(|new| ty.form(new)));
         if let (Some(before), Some(after)) = forms
             && !before.is_same_kind(after)
         {
-            self.visit_as(before, old, new, ty);
+            self.visit_as(before, old, new, ty, ignored);
         }
         let Some(form) = forms.1.or(forms.0) else { return };
-        self.visit_as(form, old, new, ty);
+        self.visit_as(form, old, new, ty, ignored);
     }
 
-    fn visit_as(&mut self, form: Form<'_>, old: Option<&Value>, new: Option<&Value>, ty: Type<'_>) {
+    fn visit_as(
+        &mut self,
+        form: Form<'_>,
+        old: Option<&Value>,
+        new: Option<&Value>,
+        ty: Type<'_>,
+        ignored: Option<&FieldSet>,
+    ) {
         let is_whole = form.is_atomic() || (has_no_parts(old, form) && has_no_parts(new, form));
         match (old, new) {
             (None, Some(_)) => self.found.added.insert(&self.path),
@@ -78,18 +79,26 @@ impl Walk {
         }
         match form {
             _ if is_whole => {}
-            Form::Map(_) => self.visit_fields(old, new, ty),
+            Form::Map(_) => self.visit_fields(old, new, ty, ignored),
             Form::List(list) => self.visit_items(&index(old, list, ty), &index(new, list, ty), ty),
             Form::Scalar(_) => {}
         }
     }
 
-    fn visit_fields(&mut self, old: Option<&Value>, new: Option<&Value>, ty: Type<'_>) {
+    fn visit_fields(&mut self, old: Option<&Value>, new: Option<&Value>, ty: Type<'_>, ignored: Option<&FieldSet>) {
         let nothing = Map::new();
         let [old, new] = [old, new].map(|value| value.and_then(Value::as_object).unwrap_or(&nothing));
         for name in old.keys().chain(new.keys().filter(|name| !old.contains_key(*name))) {
-            let Some(field) = ty.field(name) else { continue };
-            self.below(Element::field(name), |walk| walk.visit(old.get(name), new.get(name), field));
+            let (old, new) = (old.get(name), new.get(name));
+            if old == new {
+                continue;
+            }
+            let (element, Some(field)) = (Element::field(name), ty.field(name)) else { continue };
+            if ignored.is_some_and(|ignored| ignored.has_member(&element)) {
+                continue;
+            }
+            let ignored = ignored.and_then(|ignored| ignored.child(&element));
+            self.below(element, |walk| walk.visit_changed(old, new, field, ignored));
         }
     }
 
@@ -101,19 +110,19 @@ impl Walk {
             self.below(element.clone(), |walk| match (old, new) {
                 (many, []) if many.len() > 1 => walk.found.removed.insert(&walk.path),
                 (many, [one]) if many.len() > 1 => {
-                    walk.visit(None, Some(one), item);
+                    walk.visit(None, Some(one), item, None);
                     walk.found.removed.insert(&walk.path);
                 }
                 ([], many) if many.len() > 1 => walk.found.added.insert(&walk.path),
                 ([one], many) if many.len() > 1 => {
-                    walk.visit(Some(one), None, item);
+                    walk.visit(Some(one), None, item, None);
                     walk.found.added.insert(&walk.path);
                 }
                 (before, after) if before.len() > 1 && !are_equal(before, after) => {
                     walk.found.modified.insert(&walk.path);
                 }
                 (before, _) if before.len() > 1 => {}
-                (before, after) => walk.visit(before.first().copied(), after.first().copied(), item),
+                (before, after) => walk.visit(before.first().copied(), after.first().copied(), item, None),
             });
         }
     }

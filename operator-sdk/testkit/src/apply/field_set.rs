@@ -54,6 +54,23 @@ impl FieldSet {
         Value::Object(fields)
     }
 
+    /// Whether a path belongs to this set and to the one that [`FieldSet::encode`] wrote.
+    pub(super) fn meets_encoded(&self, encoded: &Value) -> bool {
+        self.members.iter().any(|element| is_member(encoded, element))
+            || self
+                .children
+                .iter()
+                .any(|(element, child)| encoded.get(element.encode()).is_some_and(|below| child.meets_encoded(below)))
+    }
+
+    /// Whether all its paths belong to the set that [`FieldSet::encode`] wrote.
+    pub(super) fn is_within_encoded(&self, encoded: &Value) -> bool {
+        self.members.iter().all(|element| is_member(encoded, element))
+            && self.children.iter().all(|(element, child)| {
+                encoded.get(element.encode()).is_some_and(|below| child.is_within_encoded(below))
+            })
+    }
+
     /// Adds a path, and none of those above it. The empty path belongs to no set.
     pub(super) fn insert(&mut self, path: &[Element]) {
         match path {
@@ -172,6 +189,12 @@ impl FieldSet {
     }
 }
 
+/// Whether a set as [`FieldSet::encode`] wrote it has this step itself.
+fn is_member(encoded: &Value, element: &Element) -> bool {
+    let below = encoded.get(element.encode()).and_then(Value::as_object);
+    below.is_some_and(|below| below.is_empty() || below.contains_key("."))
+}
+
 /// What becomes of the paths below one that is taken away.
 #[derive(Clone, Copy, PartialEq)]
 enum Below {
@@ -208,6 +231,14 @@ mod tests {
         #[test]
         fn a_set_is_read_as_it_was_written(set in set()) {
             prop_assert_eq!(FieldSet::decode(&set.encode()), set);
+        }
+
+        #[test]
+        fn what_is_written_is_compared_as_the_set_is(left in set(), right in set()) {
+            let written = right.encode();
+            prop_assert_eq!(left.meets_encoded(&written), !left.intersection(&right).is_empty());
+            prop_assert_eq!(left.is_within_encoded(&written), left.difference(&right).is_empty());
+            prop_assert!(left.intersection(&right).is_within_encoded(&written));
         }
 
         #[test]

@@ -35,7 +35,7 @@ fn still_as_applied(live: &Value, resource: &Resource) -> Option<FieldSet> {
         return None;
     }
     let ty = Type::of(&resource.schema);
-    let found = compare(&applied, live, ty);
+    let found = compare(&applied, live, ty, &FieldSet::default());
     Some(fields(&applied, ty).difference(&found.changed()).difference(&found.removed))
 }
 

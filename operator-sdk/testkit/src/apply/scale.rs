@@ -36,15 +36,16 @@ pub fn update_scale(live: &Value, new: &Value, replicas: &str, resource: &Resour
     }
     for (key, owned) in &mut managers.0 {
         if !of_scale.contains(key) {
-            owned.fields = owned.fields.difference(&field);
+            owned.fields = owned.fields.difference(&field).into();
         }
     }
     managers.0.retain(|_, owned| !owned.fields.is_empty());
     for key in of_scale {
-        let owned = Owned { fields: field.clone(), api_version: resource.api_version(), time: None::<Timestamp> };
+        let owned =
+            Owned { fields: field.clone().into(), api_version: resource.api_version(), time: None::<Timestamp> };
         managers.0.entry(key).or_insert(owned);
     }
-    with_managed_fields(without_managed_fields(new), &managers)
+    with_managed_fields(without_managed_fields(new), managers)
 }
 
 fn as_of_scale(key: &ManagerKey) -> ManagerKey {

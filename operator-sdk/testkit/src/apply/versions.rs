@@ -20,7 +20,7 @@ pub(super) struct Differences {
 
 impl Differences {
     pub(super) fn find(old: &Value, new: &Value, resource: &Resource, managers: &Managers, ignored: &FieldSet) -> Self {
-        let found = |schema| compare(old, new, Type::of(schema)).without(ignored);
+        let found = |schema| compare(old, new, Type::of(schema), ignored);
         let others = resource.other_schemas.iter();
         let owning = others.filter(|(version, _)| managers.0.values().any(|owned| owned.api_version == **version));
         Self {
@@ -39,7 +39,10 @@ impl Differences {
         let here = self.here.touched();
         for owned in managers.0.values_mut() {
             let elsewhere = self.elsewhere.get(&owned.api_version).map(Comparison::touched);
-            owned.fields = owned.fields.difference(elsewhere.as_ref().unwrap_or(&here));
+            let touched = elsewhere.as_ref().unwrap_or(&here);
+            if owned.fields.meets(touched) {
+                owned.fields = owned.fields.difference(touched).into();
+            }
         }
         managers.0.retain(|_, owned| !owned.fields.is_empty());
     }

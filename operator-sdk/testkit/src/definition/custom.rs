@@ -37,14 +37,14 @@ impl Custom {
     /// By the schema, CEL rules aside.
     fn check_shape(&self, new: &Value, old: Option<&Value>, part: Part) -> Vec<Cause> {
         if part == Part::Main {
-            let mut causes = check(&self.schema, new, old, "");
-            causes.extend(check_embedded(&self.schema, new, ""));
+            let mut causes = check(&self.schema, new, old);
+            causes.extend(check_embedded(&self.schema, new));
             return causes;
         }
         let Shape::Map(map) = &self.schema.shape else { return Vec::new() };
         let (Some(schema), Some(status)) = (map.fields.get("status"), new.get("status")) else { return Vec::new() };
         // A status is looked at by itself, so that what is said begins there.
-        let mut causes = check(schema, status, old.and_then(|old| old.get("status")), "");
+        let mut causes = check(schema, status, old.and_then(|old| old.get("status")));
         for cause in causes.iter_mut().filter(|cause| !cause.field.is_empty()) {
             cause.field = format!("status.{}", cause.field);
         }
@@ -87,8 +87,8 @@ impl Rules for Custom {
         let mut causes = self.check_shape(new, old, part);
         causes.extend(self.check_scale(new, part));
         // What was not unique before may stay so.
-        let doubles = check_lists(&self.schema, new, "");
-        if !doubles.is_empty() && old.is_none_or(|old| check_lists(&self.schema, old, "").is_empty()) {
+        let doubles = check_lists(&self.schema, new);
+        if !doubles.is_empty() && old.is_none_or(|old| check_lists(&self.schema, old).is_empty()) {
             causes.extend(doubles);
         }
         match (self.has_rules, causes.iter().any(blocks_rules)) {

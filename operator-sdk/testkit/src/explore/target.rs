@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::{
     fault::{Moment, Place},
     oracle::canonical::stable_name,
@@ -17,6 +19,14 @@ pub(crate) fn at(record: &Record, moment: &Moment) -> String {
         _ => requested(record, moment).map(|request| of_request(request, record)),
     };
     told.unwrap_or_default()
+}
+
+/// When it comes in this run; `None`: never.
+pub(super) fn time(record: &Record, moment: &Moment) -> Option<Timestamp> {
+    match moment {
+        Moment::Notification(place) => notified(record, place).map(|told| told.time),
+        _ => requested(record, moment).map(|request| request.sent),
+    }
 }
 
 /// The numbers of this moment's kind at which there is the same in this run.
@@ -88,7 +98,6 @@ fn of_notification(told: &Notified) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use jiff::Timestamp;
     use serde_json::json;
 
     use super::*;
@@ -175,5 +184,7 @@ mod tests {
         assert_eq!(path(&record, &Moment::request("operator", 1)), Some("/api/v1/pods"));
         assert_eq!(path(&record, &Moment::notification("operator", 1)), Some("/api/v1/pods"), "the watch that tells");
         assert_eq!(path(&record, &Moment::write("operator", 2)), None);
+        assert_eq!(time(&record, &Moment::write("operator", 1)), Some(Timestamp::UNIX_EPOCH));
+        assert_eq!(time(&record, &Moment::write("operator", 2)), None);
     }
 }

@@ -149,6 +149,25 @@ fn broken(bug: Bug, faults: Faults) -> (BTreeSet<&'static str>, Vec<Finding>) {
 }
 
 #[test]
+fn after_a_step_is_what_comes_when_it_has_settled() {
+    let simulation = simulation(Bug::None);
+    let record = simulation.run(SEED);
+    let singles = |faults| -> Vec<Fault> {
+        simulation.cases(faults, &record).into_iter().flat_map(|case| case.plan.faults).collect()
+    };
+    let (all, later) = (singles(Faults::single()), singles(Faults::single().after_step(1)));
+    let is_later = |fault: &&Fault| target::time(&record, &fault.at).unwrap() > record.settled[0].time;
+    assert_eq!(later, all.iter().filter(is_later).cloned().collect::<Vec<_>>());
+    assert!(!later.is_empty() && later.len() < all.len(), "{} of {}", later.len(), all.len());
+}
+
+#[test]
+#[should_panic(expected = "after_step(9): the workload has 3 steps")]
+fn after_a_step_that_is_not_there_is_refused() {
+    let _ = simulation(Bug::None).explore(Faults::single().after_step(9));
+}
+
+#[test]
 fn a_careful_process_passes_every_single_fault() {
     let verdict = simulation(Bug::None).explore(Faults::single());
     verdict.assert_converges();

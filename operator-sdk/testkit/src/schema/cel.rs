@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use super::{
     Asked, Scalar, Schema, Shape, correlate,
-    decode::join,
+    place::Place,
     read::{is_true, text},
 };
 use crate::cause::{Cause, CauseKind};
@@ -125,7 +125,7 @@ impl Rule {
     fn check(&self, node: &Node<'_>, scope: &Context<'_>) -> Option<Cause> {
         let outcome = match &self.program {
             Ok(program) => program.execute(scope),
-            Err(error) => return Some(Cause::new(CauseKind::Invalid, node.path, json!(node.type_name()), error)),
+            Err(error) => return Some(Cause::new(CauseKind::Invalid, node.place, json!(node.type_name()), error)),
         };
         let error = match outcome {
             Ok(CelValue::Bool(true)) => return None,
@@ -134,11 +134,11 @@ impl Rule {
             Err(error) => words_of(&error),
         };
         let detail = format!("{error} evaluating rule: {}", self.message.as_deref().unwrap_or(&self.rule));
-        Some(Cause::new(CauseKind::Invalid, node.path, json!(node.type_name()), detail))
+        Some(Cause::new(CauseKind::Invalid, node.place, json!(node.type_name()), detail))
     }
 
     fn cause(&self, node: &Node<'_>, message: String) -> Cause {
-        let field = format!("{}{}", node.path, self.field_path.as_deref().unwrap_or_default());
+        let field = format!("{}{}", node.place, self.field_path.as_deref().unwrap_or_default());
         let field = field.strip_prefix('.').unwrap_or(&field).to_owned();
         let is_shown = self.field_path.is_none() && !node.value.is_object() && !node.value.is_array();
         match self.reason {
@@ -157,8 +157,7 @@ struct Node<'a> {
     schema: &'a Schema,
     value: &'a Value,
     old: Option<&'a Value>,
-    path: &'a str,
-    is_root: bool,
+    place: &'a Place<'a>,
 }
 
 impl Node<'_> {
@@ -189,8 +188,8 @@ impl Node<'_> {
         }
         BASE.with(|base| {
             let mut scope = base.new_inner_scope();
-            scope.add_variable_from_value("self", to_cel(self.schema, self.value, self.is_root));
-            let old = self.old.map(|old| to_cel(self.schema, old, self.is_root));
+            scope.add_variable_from_value("self", to_cel(self.schema, self.value, self.place.is_root()));
+            let old = self.old.map(|old| to_cel(self.schema, old, self.place.is_root()));
             for rule in self.asked(which) {
                 if rule.compares_with_old && old.is_none() && !rule.is_old_optional {
                     continue;
@@ -262,7 +261,7 @@ fn type_value(name: &str) -> CelValue {
 /// What is wrong with a value by the CEL rules of its schema.
 pub fn check_rules(schema: &Schema, value: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut causes = Vec::new();
-    let root = Node { schema, value, old, path: "", is_root: true };
+    let root = Node { schema, value, old, place: &Place::Root };
     check_node(&root, Which::Binding, &mut causes);
     causes
 }
@@ -270,7 +269,7 @@ pub fn check_rules(schema: &Schema, value: &Value, old: Option<&Value>) -> Vec<C
 /// What is wrong with a value, and let pass because it is as it was.
 pub fn check_unchanged(schema: &Schema, value: &Value, old: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
-    let root = Node { schema, value, old: Some(old), path: "", is_root: true };
+    let root = Node { schema, value, old: Some(old), place: &Place::Root };
     check_node(&root, Which::LetPass, &mut causes);
     causes
 }
@@ -295,17 +294,20 @@ fn check_node(node: &Node<'_>, which: Which, causes: &mut Vec<Cause>) {
             for (key, value) in object {
                 let known = map.fields.get(key);
                 if let Some(schema) = known.or(map.others.as_ref()).filter(|schema| schema.asked > Asked::Nothing) {
-                    let path = if known.is_some() { join(node.path, key) } else { format!("{}[{key}]", node.path) };
+                    let place = &match known {
+                        Some(_) => Place::Field(node.place, key),
+                        None => Place::Key(node.place, key),
+                    };
                     let old = node.old.and_then(|old| old.get(key)).filter(|old| !old.is_null());
-                    check_node(&Node { schema, value, old, path: &path, is_root: false }, which, causes);
+                    check_node(&Node { schema, value, old, place }, which, causes);
                 }
             }
         }
         (Shape::List(list), Value::Array(items)) if list.items.asked > Asked::Nothing => {
             for (index, value) in items.iter().enumerate() {
                 let old = node.old.and_then(|old| correlate(list, value, old));
-                let path = format!("{}[{index}]", node.path);
-                check_node(&Node { schema: &list.items, value, old, path: &path, is_root: false }, which, causes);
+                let place = &Place::Item(node.place, index);
+                check_node(&Node { schema: &list.items, value, old, place }, which, causes);
             }
         }
         _ => {}

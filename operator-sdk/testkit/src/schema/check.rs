@@ -7,9 +7,8 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use super::{
-    Scalar, Schema, Shape,
-    decode::join,
-    format,
+    Scalar, Schema, Shape, format,
+    place::Place,
     read::{is_true, items, text, texts},
 };
 use crate::cause::{Cause, CauseKind};
@@ -122,27 +121,27 @@ impl Validation {
     }
 
     /// What is wrong with a value at a path.
-    fn check(&self, value: &Value, path: &str) -> Vec<Cause> {
+    fn check(&self, value: &Value, place: &Place<'_>) -> Vec<Cause> {
         let mut causes = Vec::new();
         if let Some(type_name) = &self.type_name
             && !is_of_type(value, type_name)
         {
-            causes.push(wrong_type(path, type_name, type_of(value)));
+            causes.push(wrong_type(place, type_name, type_of(value)));
         }
-        self.check_value(value, path, &mut causes);
+        self.check_value(value, place, &mut causes);
         let Within { required, fields, others, items } = &self.within;
         match value {
             Value::Object(object) => {
-                check_required(required, value, path, &mut causes);
+                check_required(required, value, place, &mut causes);
                 for (key, value) in object {
                     if let Some(field) = fields.get(key).or(others.as_deref()) {
-                        causes.extend(field.check(value, &join(path, key)));
+                        causes.extend(field.check(value, &Place::Field(place, key)));
                     }
                 }
             }
             Value::Array(values) => {
                 for (index, value) in values.iter().enumerate() {
-                    causes.extend(items.iter().flat_map(|item| item.check(value, &format!("{path}[{index}]"))));
+                    causes.extend(items.iter().flat_map(|item| item.check(value, &Place::Item(place, index))));
                 }
             }
             _ => {}
@@ -150,134 +149,138 @@ impl Validation {
         causes
     }
 
-    fn check_value(&self, value: &Value, path: &str, causes: &mut Vec<Cause>) {
-        self.check_combinations(value, path, causes);
+    fn check_value(&self, value: &Value, place: &Place<'_>, causes: &mut Vec<Cause>) {
+        self.check_combinations(value, place, causes);
         match value {
-            Value::String(text) => causes.extend(self.check_text(text, path)),
+            Value::String(text) => causes.extend(self.check_text(text, place)),
             Value::Number(number) => {
-                causes.extend(number.as_f64().and_then(|number| self.check_number(value, number, path)))
+                causes.extend(number.as_f64().and_then(|number| self.check_number(value, number, place)))
             }
-            Value::Array(items) => causes.extend(self.check_length(items.len(), path)),
-            Value::Object(fields) => causes.extend(self.check_size(fields.len(), path)),
+            Value::Array(items) => causes.extend(self.check_length(items.len(), place)),
+            Value::Object(fields) => causes.extend(self.check_size(fields.len(), place)),
             Value::Null | Value::Bool(_) => {}
         }
         if !self.values.is_empty() && !self.values.contains(value) {
             let values: Vec<String> = self.values.iter().map(|value| format!("{:?}", plain(value))).collect();
             let detail = format!("supported values: {}", values.join(", "));
-            causes.push(Cause::new(CauseKind::NotSupported, path, value.clone(), detail));
+            causes.push(Cause::new(CauseKind::NotSupported, place, value.clone(), detail));
         }
     }
 
-    fn check_combinations(&self, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+    fn check_combinations(&self, value: &Value, place: &Place<'_>, causes: &mut Vec<Cause>) {
         let whole = |detail: String| Cause::new(CauseKind::Invalid, "", json!(""), detail);
         if !self.any_of.is_empty() {
-            let results: Vec<_> = self.any_of.iter().map(|part| part.check(value, path)).collect();
+            let results: Vec<_> = self.any_of.iter().map(|part| part.check(value, place)).collect();
             if results.iter().all(|causes| !causes.is_empty()) {
-                causes.push(whole(format!("\"{path}\" must validate at least one schema (anyOf)")));
+                causes.push(whole(format!("\"{place}\" must validate at least one schema (anyOf)")));
                 causes.extend(results.into_iter().next().unwrap_or_default());
             }
         }
         if !self.one_of.is_empty() {
-            let results: Vec<_> = self.one_of.iter().map(|part| part.check(value, path)).collect();
+            let results: Vec<_> = self.one_of.iter().map(|part| part.check(value, place)).collect();
             let found = match results.iter().filter(|causes| causes.is_empty()).count() {
                 0 => Some("Found none valid".to_owned()),
                 1 => None,
                 count => Some(format!("Found {count} valid alternatives")),
             };
             if let Some(found) = found {
-                causes.push(whole(format!("\"{path}\" must validate one and only one schema (oneOf). {found}")));
+                causes.push(whole(format!("\"{place}\" must validate one and only one schema (oneOf). {found}")));
                 causes.extend(results.into_iter().next().unwrap_or_default());
             }
         }
-        let of_all: Vec<Cause> = self.all_of.iter().flat_map(|part| part.check(value, path)).collect();
+        let of_all: Vec<Cause> = self.all_of.iter().flat_map(|part| part.check(value, place)).collect();
         if !of_all.is_empty() {
             causes.extend(of_all);
-            causes.push(whole(format!("\"{path}\" must validate all the schemas (allOf)")));
+            causes.push(whole(format!("\"{place}\" must validate all the schemas (allOf)")));
         }
-        if self.not.as_ref().is_some_and(|not| not.check(value, path).is_empty()) {
-            causes.push(whole(format!("\"{path}\" must not validate the schema (not)")));
+        if self.not.as_ref().is_some_and(|not| not.check(value, place).is_empty()) {
+            causes.push(whole(format!("\"{place}\" must not validate the schema (not)")));
         }
     }
 
-    fn check_text(&self, text: &str, path: &str) -> Option<Cause> {
+    fn check_text(&self, text: &str, place: &Place<'_>) -> Option<Cause> {
         let length = text.chars().count();
         if let Some(max) = self.max_length.filter(|max| length > *max) {
             return Some(Cause {
                 kind: CauseKind::TooLong,
-                field: path.to_owned(),
+                field: place.to_string(),
                 value: None,
                 detail: format!("may not be more than {max} bytes"),
             });
         }
-        let wrong = |detail: String| Some(Cause::new(CauseKind::Invalid, path, json!(text), detail));
+        let wrong = |detail: String| Some(Cause::new(CauseKind::Invalid, place, json!(text), detail));
         if let Some(min) = self.min_length.filter(|min| length < *min) {
-            return wrong(format!("{path} in body should be at least {min} chars long"));
+            return wrong(format!("{place} in body should be at least {min} chars long"));
         }
         match &self.pattern {
-            Some(pattern) if !pattern.is_match(text) => wrong(format!("{path} in body should match '{pattern}'")),
+            Some(pattern) if !pattern.is_match(text) => wrong(format!("{place} in body should match '{pattern}'")),
             _ => None,
         }
     }
 
-    fn check_number(&self, value: &Value, number: f64, path: &str) -> Option<Cause> {
-        let wrong = |detail: String| Some(Cause::new(CauseKind::Invalid, path, value.clone(), detail));
+    fn check_number(&self, value: &Value, number: f64, place: &Place<'_>) -> Option<Cause> {
+        let wrong = |detail: String| Some(Cause::new(CauseKind::Invalid, place, value.clone(), detail));
         if let Some(factor) = self.multiple_of.filter(|factor| (number / factor).fract() != 0.0) {
-            return wrong(format!("{path} in body should be a multiple of {factor}"));
+            return wrong(format!("{place} in body should be a multiple of {factor}"));
         }
         let above = |max: &f64| number > *max || (self.is_maximum_exclusive && number == *max);
         if let Some(max) = self.maximum.filter(above) {
             let or_equal = if self.is_maximum_exclusive { "" } else { " or equal to" };
-            return wrong(format!("{path} in body should be less than{or_equal} {max}"));
+            return wrong(format!("{place} in body should be less than{or_equal} {max}"));
         }
         let below = |min: &f64| number < *min || (self.is_minimum_exclusive && number == *min);
         if let Some(min) = self.minimum.filter(below) {
             let or_equal = if self.is_minimum_exclusive { "" } else { " or equal to" };
-            return wrong(format!("{path} in body should be greater than{or_equal} {min}"));
+            return wrong(format!("{place} in body should be greater than{or_equal} {min}"));
         }
         None
     }
 
-    fn check_length(&self, length: usize, path: &str) -> Option<Cause> {
-        check_count(length, (self.min_items, "items"), self.max_items, path)
+    fn check_length(&self, length: usize, place: &Place<'_>) -> Option<Cause> {
+        check_count(length, (self.min_items, "items"), self.max_items, place)
     }
 
-    fn check_size(&self, size: usize, path: &str) -> Option<Cause> {
-        check_count(size, (self.min_properties, "properties"), self.max_properties, path)
+    fn check_size(&self, size: usize, place: &Place<'_>) -> Option<Cause> {
+        check_count(size, (self.min_properties, "properties"), self.max_properties, place)
     }
 }
 
 /// What is wrong with a value of a custom kind by its schema, CEL rules aside. Where it is the same as before, nothing is.
-pub fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &str) -> Vec<Cause> {
-    if (value.is_null() && schema.is_nullable) || old == Some(value) {
-        return Vec::new();
-    }
+pub fn check(schema: &Schema, value: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut causes = Vec::new();
-    check_type(schema, value, path, &mut causes);
+    check_at(schema, value, old, &Place::Root, &mut causes);
+    causes
+}
+
+fn check_at(schema: &Schema, value: &Value, old: Option<&Value>, place: &Place<'_>, causes: &mut Vec<Cause>) {
+    if (value.is_null() && schema.is_nullable) || old == Some(value) {
+        return;
+    }
+    check_type(schema, value, place, causes);
     if let Some(validation) = &schema.validation {
-        validation.check_value(value, path, &mut causes);
+        validation.check_value(value, place, causes);
     }
     match (&schema.shape, value) {
         (Shape::Map(map), Value::Object(object)) => {
-            check_required(&map.required, value, path, &mut causes);
+            check_required(&map.required, value, place, causes);
             for (key, value) in object {
                 if let Some(field) = map.fields.get(key).or(map.others.as_ref()) {
                     let old = old.and_then(|old| old.get(key));
-                    causes.extend(check(field, value, old, &join(path, key)));
+                    check_at(field, value, old, &Place::Field(place, key), causes);
                 }
             }
         }
         (Shape::List(list), Value::Array(items)) => {
             for (index, item) in items.iter().enumerate() {
                 let old = old.and_then(|old| super::correlate(list, item, old));
-                causes.extend(check(&list.items, item, old, &format!("{path}[{index}]")));
+                check_at(&list.items, item, old, &Place::Item(place, index), causes);
             }
         }
         _ => {}
     }
-    causes
 }
 
-fn check_type(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+fn check_type(schema: &Schema, value: &Value, place: &Place<'_>, causes: &mut Vec<Cause>) {
     let Some(type_name) = type_name(&schema.shape) else { return };
     let format = schema.format.as_deref();
     let is_right = match &schema.shape {
@@ -290,7 +293,7 @@ fn check_type(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<Cause
         let is_fraction = is_sized && value.is_number();
         let (expected, given) =
             if is_fraction { (format.unwrap_or_default(), "float64") } else { (type_name, type_of(value)) };
-        causes.push(wrong_type(path, expected, given));
+        causes.push(wrong_type(place, expected, given));
     }
     if is_integer && value.is_number() && !format::fits(value, format.unwrap_or_default()) {
         let format = if is_sized {
@@ -298,36 +301,36 @@ fn check_type(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<Cause
         } else {
             "(default format)".to_owned()
         };
-        let detail = format!("Checked value must be of type integer {format} in {path}");
+        let detail = format!("Checked value must be of type integer {format} in {place}");
         causes.push(Cause::new(CauseKind::Invalid, "", json!(""), detail));
     }
     if let (Value::String(text), Some(format)) = (value, format)
         && type_name == "string"
         && !format::is_valid(format, text)
     {
-        let detail = format!("{path} in body must be of type {format}: {text:?}");
-        causes.push(Cause::new(CauseKind::TypeInvalid, path, value.clone(), detail));
+        let detail = format!("{place} in body must be of type {format}: {text:?}");
+        causes.push(Cause::new(CauseKind::TypeInvalid, place, value.clone(), detail));
     }
 }
 
-fn check_required(required: &[String], value: &Value, path: &str, causes: &mut Vec<Cause>) {
+fn check_required(required: &[String], value: &Value, place: &Place<'_>, causes: &mut Vec<Cause>) {
     let missing = required.iter().filter(|key| value.get(key.as_str()).is_none());
-    causes.extend(missing.map(|key| Cause::required(join(path, key), "")));
+    causes.extend(missing.map(|key| Cause::required(&Place::Field(place, key), "")));
 }
 
-fn check_count(count: usize, min: (Option<usize>, &str), max: Option<usize>, path: &str) -> Option<Cause> {
+fn check_count(count: usize, min: (Option<usize>, &str), max: Option<usize>, place: &Place<'_>) -> Option<Cause> {
     let (min, unit) = min;
     if let Some(min) = min.filter(|min| count < *min) {
-        let detail = format!("{path} in body should have at least {min} {unit}");
-        return Some(Cause::new(CauseKind::Invalid, path, json!(count), detail));
+        let detail = format!("{place} in body should have at least {min} {unit}");
+        return Some(Cause::new(CauseKind::Invalid, place, json!(count), detail));
     }
     let max = max.filter(|max| count > *max)?;
-    Some(Cause::new(CauseKind::TooMany, path, json!(count), format!("must have at most {max} items")))
+    Some(Cause::new(CauseKind::TooMany, place, json!(count), format!("must have at most {max} items")))
 }
 
-fn wrong_type(path: &str, expected: &str, given: &str) -> Cause {
-    let detail = format!("{path} in body must be of type {expected}: {given:?}");
-    Cause::new(CauseKind::TypeInvalid, path, json!(given), detail)
+fn wrong_type(place: &Place<'_>, expected: &str, given: &str) -> Cause {
+    let detail = format!("{place} in body must be of type {expected}: {given:?}");
+    Cause::new(CauseKind::TypeInvalid, place, json!(given), detail)
 }
 
 fn is_of_type(value: &Value, type_name: &str) -> bool {
@@ -377,7 +380,7 @@ mod tests {
         let schema = read(&json!({"type": "object", "properties": {"f": schema}}));
         let within = |value: &Value| json!({"f": value});
         let old = old.map(within);
-        check(&schema, &within(&value), old.as_ref(), "").iter().map(Cause::to_string).collect()
+        check(&schema, &within(&value), old.as_ref()).iter().map(Cause::to_string).collect()
     }
 
     #[test]

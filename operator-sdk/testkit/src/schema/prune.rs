@@ -3,11 +3,7 @@
 
 use serde_json::{Map as JsonMap, Value, json};
 
-use super::{
-    List, ListType, Schema, Shape,
-    decode::{join, normalise},
-    openapi,
-};
+use super::{List, ListType, Schema, Shape, decode::normalise, openapi, place::Place};
 use crate::{
     cause::{Cause, CauseKind},
     names,
@@ -24,24 +20,24 @@ const OF_OBJECTS: [&str; 3] = ["apiVersion", "kind", "metadata"];
 /// Takes away what the schema does not name; gives the paths of it. `is_root`: the value is a whole object.
 pub fn prune(schema: &Schema, value: &mut Value, is_root: bool) -> Vec<String> {
     let mut unknown = Vec::new();
-    prune_value(schema, value, is_root, "", &mut unknown);
+    prune_value(schema, value, is_root, &Place::Root, &mut unknown);
     unknown
 }
 
-fn prune_value(schema: &Schema, value: &mut Value, is_root: bool, path: &str, unknown: &mut Vec<String>) {
+fn prune_value(schema: &Schema, value: &mut Value, is_root: bool, place: &Place<'_>, unknown: &mut Vec<String>) {
     let is_object = is_root || schema.is_embedded_resource;
     match (&schema.shape, value) {
         (Shape::Map(map), Value::Object(object)) => {
             object.retain(|key, value| {
-                let path = join(path, key);
+                let place = Place::Field(place, key);
                 if is_object && OF_OBJECTS.contains(&key.as_str()) {
                     return true;
                 }
                 match map.fields.get(key).or(map.others.as_ref()) {
-                    Some(field) => prune_value(field, value, false, &path, unknown),
+                    Some(field) => prune_value(field, value, false, &place, unknown),
                     None if schema.keeps_unknown_fields => {}
                     None => {
-                        unknown.push(path);
+                        unknown.push(place.to_string());
                         return false;
                     }
                 }
@@ -50,7 +46,7 @@ fn prune_value(schema: &Schema, value: &mut Value, is_root: bool, path: &str, un
         }
         (Shape::List(list), Value::Array(items)) => {
             for (index, item) in items.iter_mut().enumerate() {
-                prune_value(&list.items, item, false, &format!("{path}[{index}]"), unknown);
+                prune_value(&list.items, item, false, &Place::Item(place, index), unknown);
             }
         }
         _ => {}
@@ -71,8 +67,9 @@ fn set_defaults(schema: &Schema, value: &mut Value, removes_nulls: bool) {
     match (&schema.shape, value) {
         (Shape::Map(map), Value::Object(object)) => {
             for (key, field) in &map.fields {
-                let is_missing = object.get(key).is_none_or(|value| value.is_null() && !field.is_nullable);
-                if is_missing && let Some(default) = &field.default {
+                if let Some(default) = &field.default
+                    && object.get(key).is_none_or(|value| value.is_null() && !field.is_nullable)
+                {
                     object.insert(key.clone(), default.clone());
                 }
             }
@@ -116,30 +113,33 @@ fn is_nullable(field: Option<&std::sync::Arc<Schema>>) -> bool {
 }
 
 /// What is wrong with lists whose items must differ, and with objects within the object that lack what every object has.
-pub fn check_lists(schema: &Schema, value: &Value, path: &str) -> Vec<Cause> {
+pub fn check_lists(schema: &Schema, value: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
+    check_lists_at(schema, value, &Place::Root, &mut causes);
+    causes
+}
+
+fn check_lists_at(schema: &Schema, value: &Value, place: &Place<'_>, causes: &mut Vec<Cause>) {
     match (&schema.shape, value) {
         (Shape::Map(map), Value::Object(object)) => {
             // Metadata is looked at elsewhere.
-            for (key, value) in object.iter().filter(|(key, _)| !(path.is_empty() && *key == "metadata")) {
+            for (key, value) in object.iter().filter(|(key, _)| !(place.is_root() && *key == "metadata")) {
                 if let Some(field) = map.fields.get(key).or(map.others.as_ref()) {
-                    causes.extend(check_lists(field, value, &join(path, key)));
+                    check_lists_at(field, value, &Place::Field(place, key), causes);
                 }
             }
         }
         (Shape::List(list), Value::Array(items)) => {
-            causes.extend(check_list(list, items, path));
+            check_list(list, items, place, causes);
             for (index, item) in items.iter().enumerate() {
-                causes.extend(check_lists(&list.items, item, &format!("{path}[{index}]")));
+                check_lists_at(&list.items, item, &Place::Item(place, index), causes);
             }
         }
         _ => {}
     }
-    causes
 }
 
-fn check_list(list: &List, items: &[Value], path: &str) -> Vec<Cause> {
-    let mut causes = Vec::new();
+fn check_list(list: &List, items: &[Value], place: &Place<'_>, causes: &mut Vec<Cause>) {
     let identity = |item: &Value| match &list.list_type {
         ListType::Atomic => None,
         ListType::Set => Some(item.clone()),
@@ -151,7 +151,7 @@ fn check_list(list: &List, items: &[Value], path: &str) -> Vec<Cause> {
     let mut seen: Vec<Value> = Vec::new();
     let mut told: Vec<Value> = Vec::new();
     for (index, item) in items.iter().enumerate() {
-        let at = format!("{path}[{index}]");
+        let at = &Place::Item(place, index);
         if item.is_null() {
             continue;
         }
@@ -168,36 +168,49 @@ fn check_list(list: &List, items: &[Value], path: &str) -> Vec<Cause> {
             seen.push(identity);
         }
     }
-    causes
 }
 
 /// Brings the metadata of whole objects within an object into its form; gives the paths of its unknown fields, or why it
 /// can not be.
-pub fn decode_embedded(schema: &Schema, value: &mut Value, path: &str) -> Result<Vec<String>, String> {
+pub fn decode_embedded(schema: &Schema, value: &mut Value) -> Result<Vec<String>, String> {
     let mut unknown = Vec::new();
+    decode_embedded_at(schema, value, &Place::Root, &mut unknown)?;
+    Ok(unknown)
+}
+
+fn decode_embedded_at(
+    schema: &Schema,
+    value: &mut Value,
+    place: &Place<'_>,
+    unknown: &mut Vec<String>,
+) -> Result<(), String> {
+    if !schema.embeds {
+        return Ok(());
+    }
     match (&schema.shape, value) {
         (Shape::Map(map), Value::Object(object)) => {
             let is_embedded = schema.is_embedded_resource;
             if let Some(metadata) = object.get_mut("metadata").filter(|metadata| is_embedded && !metadata.is_null()) {
                 let given = metadata.to_string();
-                let wrong = |why| format!("{}: Invalid value: {given}: {why}", join(path, "metadata"));
+                let at = Place::Field(place, "metadata");
+                let wrong = |why| format!("{at}: Invalid value: {given}: {why}");
                 let of_metadata = normalise(&openapi::schema(OBJECT_META), metadata).map_err(wrong)?;
-                unknown.extend(of_metadata.into_iter().map(|field| join(path, &format!("metadata.{field}"))));
+                unknown.extend(of_metadata.into_iter().map(|field| format!("{at}.{field}")));
             }
             for (key, value) in object {
                 if let Some(field) = map.fields.get(key).or(map.others.as_ref()) {
-                    unknown.extend(decode_embedded(field, value, &join(path, key))?);
+                    decode_embedded_at(field, value, &Place::Field(place, key), unknown)?;
                 }
             }
         }
         (Shape::List(list), Value::Array(items)) => {
             for (index, item) in items.iter_mut().enumerate() {
-                unknown.extend(decode_embedded(&list.items, item, &format!("{path}[{index}]"))?);
+                decode_embedded_at(&list.items, item, &Place::Item(place, index), unknown)?;
             }
         }
         _ => {}
     }
-    Ok(unknown)
+    Ok(())
 }
 
 /// Whole numbers are written without a point.
@@ -215,45 +228,50 @@ pub fn shorten_numbers(value: &mut Value) {
     }
 }
 
-fn check_embedded_labels(object: &JsonMap<String, Value>, path: &str) -> Vec<Cause> {
+fn check_embedded_labels(object: &JsonMap<String, Value>, place: &Place<'_>, causes: &mut Vec<Cause>) {
     let labels = object.get("metadata").and_then(|metadata| metadata["labels"].as_object());
-    let path = join(path, "metadata.labels");
-    let mut causes = Vec::new();
+    let place = &Place::Field(place, "metadata.labels");
     for (name, value) in labels.into_iter().flatten() {
         let value = value.as_str().unwrap_or_default();
         let of_name = names::qualified_name_problems(name).into_iter().map(|problem| (name.as_str(), problem));
         let of_value = names::label_value_problems(value).into_iter().map(|problem| (value, problem));
         let problems = of_name.chain(of_value);
-        causes.extend(problems.map(|(text, problem)| Cause::new(CauseKind::Invalid, &path, json!(text), problem)));
+        causes.extend(problems.map(|(text, problem)| Cause::new(CauseKind::Invalid, place, json!(text), problem)));
     }
-    causes
 }
 
 /// What is wrong with whole objects within an object.
-pub fn check_embedded(schema: &Schema, value: &Value, path: &str) -> Vec<Cause> {
+pub fn check_embedded(schema: &Schema, value: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
+    check_embedded_at(schema, value, &Place::Root, &mut causes);
+    causes
+}
+
+fn check_embedded_at(schema: &Schema, value: &Value, place: &Place<'_>, causes: &mut Vec<Cause>) {
+    if !schema.embeds {
+        return;
+    }
     match (&schema.shape, value) {
         (Shape::Map(map), Value::Object(object)) => {
             if schema.is_embedded_resource {
                 let missing =
                     ["apiVersion", "kind"].into_iter().filter(|key| object.get(*key).is_none_or(|it| *it == json!("")));
-                causes.extend(missing.map(|key| Cause::required(join(path, key), "")));
-                causes.extend(check_embedded_labels(object, path));
+                causes.extend(missing.map(|key| Cause::required(&Place::Field(place, key), "")));
+                check_embedded_labels(object, place, causes);
             }
             for (key, value) in object {
                 if let Some(field) = map.fields.get(key).or(map.others.as_ref()) {
-                    causes.extend(check_embedded(field, value, &join(path, key)));
+                    check_embedded_at(field, value, &Place::Field(place, key), causes);
                 }
             }
         }
         (Shape::List(list), Value::Array(items)) => {
             for (index, item) in items.iter().enumerate() {
-                causes.extend(check_embedded(&list.items, item, &format!("{path}[{index}]")));
+                check_embedded_at(&list.items, item, &Place::Item(place, index), causes);
             }
         }
         _ => {}
     }
-    causes
 }
 
 #[cfg(test)]
@@ -291,7 +309,7 @@ mod tests {
 
     #[test]
     fn an_item_that_is_in_a_set_twice_is_told_once() {
-        let causes = check_lists(&schema(), &json!({"set": ["a", "b", "a", "a"]}), "");
+        let causes = check_lists(&schema(), &json!({"set": ["a", "b", "a", "a"]}));
         assert_eq!(causes, [Cause::new(CauseKind::Duplicate, "set[2]", json!("a"), "")]);
     }
 }

@@ -30,18 +30,25 @@ pub fn read_with(json: &Value, resolve: &mut Resolve<'_>) -> Schema {
     schema.rules.extend(items(json, "x-kubernetes-validations").iter().map(|rule| Arc::new(Rule::read(rule))));
     apply_strategies(&mut schema.shape, json);
     schema.asked = asked(&schema);
+    schema.embeds = schema.is_embedded_resource || parts(&schema).any(|part| part.embeds);
     schema
 }
 
 fn asked(schema: &Schema) -> Asked {
     let of_rules =
         schema.rules.iter().map(|rule| if rule.compares_with_old() { Asked::Changes } else { Asked::Values });
-    let within = match &schema.shape {
-        Shape::Map(map) => map.fields.values().chain(&map.others).map(|field| field.asked).max(),
-        Shape::List(list) => Some(list.items.asked),
-        Shape::Any | Shape::Scalar(_) => None,
+    of_rules.chain(parts(schema).map(|part| part.asked)).max().unwrap_or_default()
+}
+
+/// The schemas of what lies directly within.
+fn parts(schema: &Schema) -> impl Iterator<Item = &Arc<Schema>> {
+    let (map, list) = match &schema.shape {
+        Shape::Map(map) => (Some(map), None),
+        Shape::List(list) => (None, Some(list)),
+        Shape::Any | Shape::Scalar(_) => (None, None),
     };
-    of_rules.chain(within).max().unwrap_or_default()
+    let of_map = map.into_iter().flat_map(|map| map.fields.values().chain(&map.others));
+    of_map.chain(list.map(|list| &list.items))
 }
 
 fn reference(json: &Value) -> Option<&str> {

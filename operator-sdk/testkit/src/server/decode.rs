@@ -8,6 +8,7 @@ use super::{kinds::Served, options::FieldValidation};
 use crate::{
     cause::{Cause, CauseKind},
     failure::Failure,
+    patch::PatchError,
     request::{Reply, Request},
     resource::Resource,
 };
@@ -17,14 +18,22 @@ const BODY_LIMIT: usize = 3 * 1024 * 1024;
 
 /// The body as a value.
 pub(crate) fn parse(request: &Request) -> Result<Value, Failure> {
+    parse_with_doubles(request).map(|(value, _)| value)
+}
+
+/// The body as a value, and which of its fields are named twice.
+fn parse_with_doubles(request: &Request) -> Result<(Value, Vec<String>), Failure> {
     if request.body.len() > BODY_LIMIT {
         let message = format!("Request entity too large: limit is {BODY_LIMIT}");
         return Err(Failure::new(413, "RequestEntityTooLarge", message));
     }
     let content_type = request.content_type.split(';').next().unwrap_or_default().trim();
     match content_type {
-        "" | "application/json" => serde_json::from_slice(&request.body).map_err(|error| unreadable(request, &error)),
-        "application/yaml" | "application/apply-patch+yaml" => parse_yaml(&request.body),
+        "" | "application/json" => double::read(&request.body).map_err(|error| unreadable(request, &error)),
+        "application/yaml" | "application/apply-patch+yaml" => match double::read(&request.body) {
+            Ok(read) => Ok(read),
+            Err(_) => Ok((parse_yaml(&request.body)?, Vec::new())),
+        },
         _ => Err(Failure::unsupported_media_type(
             "the body of the request was in an unknown format - accepted media types include: application/json, \
              application/yaml, application/vnd.kubernetes.protobuf",
@@ -63,7 +72,7 @@ pub(crate) struct Decoded {
 /// The body as an object of a kind.
 pub(crate) fn object(request: &Request, served: &Served, validation: FieldValidation) -> Result<Decoded, Failure> {
     let unrecognized = format!("the object provided is unrecognized (must be of type {}): ", served.resource.kind);
-    let mut object = parse(request).map_err(|mut failure| {
+    let (mut object, double) = parse_with_doubles(request).map_err(|mut failure| {
         if failure.code == 400 {
             failure.message.insert_str(0, &unrecognized);
         }
@@ -72,10 +81,6 @@ pub(crate) fn object(request: &Request, served: &Served, validation: FieldValida
     check_kind(request, &object, served)?;
     object["apiVersion"] = served.api_version.as_str().into();
     object["kind"] = served.resource.kind.as_str().into();
-    let double = match validation {
-        FieldValidation::Ignore => Vec::new(),
-        _ => double::fields(&request.body),
-    };
     // An empty list has a meaning here that decoding would lose.
     let is_reset = object["metadata"]["managedFields"].as_array().is_some_and(Vec::is_empty);
     let mut decoded = decode(object, served, validation, double)?;
@@ -85,13 +90,18 @@ pub(crate) fn object(request: &Request, served: &Served, validation: FieldValida
     Ok(decoded)
 }
 
-/// What a patch has made, as an object of a kind.
-pub(crate) fn patched(object: Value, served: &Served, validation: FieldValidation) -> Result<Decoded, Failure> {
+/// What a patch has made, as an object of a kind. It is made anew for the words of a refusal.
+pub(crate) fn patched(
+    make: impl Fn() -> Result<Value, PatchError>,
+    served: &Served,
+    validation: FieldValidation,
+) -> Result<Decoded, Failure> {
+    let object = make()?;
     if served.resource.is_custom && object["kind"] != served.resource.kind.as_str() {
         return Err(wrong_kind(&object, served));
     }
-    let text = object.to_string();
     decode(object, served, validation, Vec::new()).map_err(|failure| {
+        let text = make().unwrap_or_default().to_string();
         let start =
             format!("{0} in version {1:?} cannot be handled as a {0}: ", served.resource.kind, served.resource.version);
         let error = failure.message.strip_prefix(&start).unwrap_or(&failure.message);
@@ -167,9 +177,10 @@ fn check_kind(request: &Request, object: &Value, served: &Served) -> Result<(), 
         return unrecognized("couldn't get version/kind; json parse error: json: cannot unmarshal".to_owned());
     }
     if resource.is_custom {
-        let body = summary(&request.body);
-        let Some(kind) = kind else { return unrecognized(format!("Object 'Kind' is missing in '{body}'")) };
-        let Some(version) = version else { return unrecognized(format!("Object 'apiVersion' is missing in '{body}'")) };
+        let missing =
+            |field: &str| unrecognized(format!("Object '{field}' is missing in '{}'", summary(&request.body)));
+        let Some(kind) = kind else { return missing("Kind") };
+        let Some(version) = version else { return missing("apiVersion") };
         if version != served.api_version {
             return Err(Failure::bad_request(format!(
                 "the API version in the data ({version}) does not match the expected API version ({})",

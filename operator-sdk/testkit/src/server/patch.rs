@@ -40,8 +40,9 @@ impl Server {
         let options = WriteOptions::parse(call.request, "PatchOptions")?;
         let live = self.live(call.target)?;
         let served = call.target.served.clone();
-        let patched = patch::apply(&served.present(&live), kind, &call.request.body, &served.resource.schema)?;
-        let mut decoded = decode::patched(patched, &served, options.field_validation)?;
+        let shown = served.present(&live);
+        let make = || patch::apply(&shown, kind, &call.request.body, &served.resource.schema);
+        let mut decoded = decode::patched(make, &served, options.field_validation)?;
         place(call, &mut decoded.object)?;
         check_name(call, &decoded.object)?;
         self.write_patched(call, &options, &live, decoded)

@@ -96,7 +96,7 @@ fn check_default(schema: &Value, path: &str, findings: &mut Findings) {
     if default.is_null() {
         return;
     }
-    for mut cause in check_value(&read(schema), default, None, "") {
+    for mut cause in check_value(&read(schema), default, None) {
         cause.field = join(&format!("{path}.default"), &cause.field).trim_end_matches('.').to_owned();
         findings.0.push(cause);
     }

@@ -1,117 +1,119 @@
 //! Fields that JSON names twice: the last one counts, and the client is told.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt};
+use std::fmt;
 
-use serde::{
-    Deserialize,
-    de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor},
-};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
-/// The paths of the fields that are named twice, as in `spec.replicas`.
-pub(super) fn fields(json: &[u8]) -> Vec<String> {
+use crate::schema::place::Place;
+
+/// Reads JSON, and gives the paths of the fields that are named twice, as in `spec.replicas`.
+pub(super) fn read(json: &[u8]) -> Result<(Value, Vec<String>), serde_json::Error> {
     let mut found = Vec::new();
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    // What is no JSON has been refused before, or is YAML.
-    let _ = Finder { place: &Place::Root, found: &mut found }.deserialize(&mut deserializer);
-    found
+    let value = Reader { place: &Place::Root, found: &mut found }.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok((value, found))
 }
 
-/// Where a value stands; it is written out only for what is named twice.
-enum Place<'a> {
-    Root,
-    Field(&'a Place<'a>, &'a str),
-    Item(&'a Place<'a>, usize),
-}
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Root => Ok(()),
-            Self::Field(Self::Root, name) => formatter.write_str(name),
-            Self::Field(parent, name) => write!(formatter, "{parent}.{name}"),
-            Self::Item(parent, index) => write!(formatter, "{parent}[{index}]"),
-        }
-    }
-}
-
-/// The name of a field, which is copied only if it is written with escapes.
-#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-struct Finder<'a> {
+struct Reader<'a> {
     place: &'a Place<'a>,
     found: &'a mut Vec<String>,
 }
 
-impl<'de> DeserializeSeed<'de> for Finder<'_> {
-    type Value = ();
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = Value;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Finder<'_> {
-    type Value = ();
+impl<'de> Visitor<'de> for Reader<'_> {
+    type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("JSON")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = BTreeSet::new();
-        while let Some(name) = map.next_key::<Name<'de>>()? {
-            let place = Place::Field(self.place, &name.0);
-            if seen.contains(&name) {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let place = Place::Field(self.place, &name);
+            if fields.contains_key(&name) {
                 self.found.push(place.to_string());
             }
-            map.next_value_seed(Finder { place: &place, found: self.found })?;
-            seen.insert(name);
+            let value = map.next_value_seed(Reader { place: &place, found: self.found })?;
+            fields.insert(name, value);
         }
-        Ok(())
+        Ok(Value::Object(fields))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let mut index = 0;
-        while list.next_element_seed(Finder { place: &Place::Item(self.place, index), found: self.found })?.is_some() {
-            index += 1;
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        let mut item = |place| list.next_element_seed(Reader { place: &place, found: self.found });
+        while let Some(value) = item(Place::Item(self.place, items.len()))? {
+            items.push(value);
         }
-        Ok(())
+        Ok(Value::Array(items))
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::fields;
+    use serde_json::json;
+
+    use super::{Value, read};
 
     #[test]
-    fn fields_that_are_named_twice_are_found_by_their_path() {
-        let json = br#"{"a":1,"b":{"c":1,"c":2},"d":[{"e":1,"e":null}],"a":"x"}"#;
-        assert_eq!(fields(json), ["b.c", "d[0].e", "a"]);
-        assert!(fields(br#"{"a":[1,true,1.5,null,-1,"x"]}"#).is_empty());
+    fn fields_that_are_named_twice_are_found_by_their_path_and_the_last_counts() {
+        let (value, twice) = read(br#"{"a":1,"b":{"c":1,"c":2},"d":[{"e":1,"e":null}],"a":"x"}"#).unwrap();
+        assert_eq!(twice, ["b.c", "d[0].e", "a"]);
+        assert_eq!(value, json!({"a": "x", "b": {"c": 2}, "d": [{"e": null}]}));
+    }
+
+    #[test]
+    fn json_is_read_as_any_other_reads_it() {
+        for json in [
+            r#"{"a":[1,true,1.5,null,-1,"x\u00e9\n",18446744073709551615,1e400],"b":{}}"#,
+            "[1,2",
+            "{} x",
+            "",
+            "nul",
+            r#"{"a":}"#,
+            r#"{1:2}"#,
+            &"[".repeat(200),
+        ] {
+            let expected = serde_json::from_str::<Value>(json).map_err(|error| error.to_string());
+            assert_eq!(
+                read(json.as_bytes()).map(|(value, _)| value).map_err(|error| error.to_string()),
+                expected,
+                "{json}"
+            );
+        }
     }
 }
