@@ -214,10 +214,11 @@ fn record_update(
     let mine = found.here.changed().difference(&NEVER_OWNED);
     let me = key(resource, writer, Operation::Update);
     // Most write what they own already.
+    let lost = found.here.touched().difference(&mine);
     let stays = managers
         .0
         .get(&me)
-        .is_some_and(|owned| owned.fields.contains(&mine) && !owned.fields.meets(&found.here.removed));
+        .is_some_and(|owned| !owned.fields.is_empty() && owned.fields.contains(&mine) && !owned.fields.meets(&lost));
     let my_fields = stays.then(|| managers.0.remove(&me)).flatten();
     found.take_from(managers);
     if let Some(mut owned) = my_fields {
@@ -254,17 +255,8 @@ fn conflicts(managers: &Managers, found: &Differences) -> Conflicts {
 
 /// Fields that say which object it is, or that only the server sets.
 static NEVER_OWNED: LazyLock<FieldSet> = LazyLock::new(|| {
-    let of_metadata = [
-        "name",
-        "namespace",
-        "creationTimestamp",
-        "selfLink",
-        "uid",
-        "clusterName",
-        "generation",
-        "managedFields",
-        "resourceVersion",
-    ];
+    let of_metadata =
+        ["name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "resourceVersion"];
     let root = FieldSet::of(&[&["apiVersion"], &["kind"], &["metadata"]]);
     of_metadata.iter().fold(root, |set, name| set.union(&FieldSet::of(&[&["metadata", name]])))
 });

@@ -88,7 +88,7 @@ fn with_metadata(mut schema: Schema) -> Schema {
         map.fields.insert(name.to_owned(), text.clone());
     }
     let given = map.fields.get("metadata").cloned().unwrap_or_default();
-    let mut metadata = Schema::clone(&openapi::schema("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
+    let mut metadata = Schema::clone(&openapi::METADATA);
     if let (Shape::Map(given), Shape::Map(metadata)) = (&given.shape, &mut metadata.shape) {
         for name in ["name", "generateName"] {
             if let Some(limits) = given.fields.get(name) {

@@ -91,8 +91,9 @@ impl Faults {
         Self { is_hostile: true, ..self }
     }
 
-    /// Only at what happens after this step, counted from 1, has settled in the reference. What several workloads begin with
-    /// need not be explored with each of them. [`explore`](Simulation::explore) panics if there is no such step.
+    /// Only at what happens after this step, counted from 1, has settled in the reference: for workloads that begin alike, of
+    /// which one is explored whole. A fault that begins before and lasts, such as a watch that hangs, is then not tried with
+    /// what comes after. [`explore`](Simulation::explore) panics if no step comes after it.
     #[must_use]
     pub fn after_step(self, step: usize) -> Self {
         Self { after_step: step, ..self }
@@ -234,7 +235,7 @@ impl Simulation {
             singles.extend(enumerate::hostile(record, &processes));
         }
         let (step, steps) = (faults.after_step, record.settled.len());
-        assert!(step <= steps, "after_step({step}): the workload has {steps} steps");
+        assert!(step < steps, "after_step({step}): nothing comes after it, the workload has {steps} steps");
         let begins = step.checked_sub(1).map_or(Timestamp::MIN, |step| record.settled[step].time);
         let is_meant = |fault: &Fault| target::time(record, &fault.at) > Some(begins) && (faults.keep)(fault);
         singles.retain(is_meant);

@@ -121,7 +121,7 @@ fn decode_metadata(object: &mut Value) -> Result<Vec<String>, String> {
     let Some(metadata) = object.get_mut("metadata").filter(|metadata| !metadata.is_null()) else {
         return Ok(Vec::new());
     };
-    let unknown = normalise(&openapi::schema("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"), metadata)?;
+    let unknown = normalise(&openapi::METADATA, metadata)?;
     Ok(unknown.into_iter().map(|path| format!("metadata.{path}")).collect())
 }
 

@@ -109,12 +109,21 @@ pub struct Map {
     pub fields: BTreeMap<String, Arc<Schema>>,
     /// What all other fields hold; `None`: there are no others.
     pub others: Option<Arc<Schema>>,
+    /// Those of them that come where they are not given: with a default, or with a zero value that is written.
+    pub implied: Vec<String>,
     /// `required`.
     pub required: Vec<String>,
     /// `x-kubernetes-map-type: atomic`: replaced as a whole by server-side apply.
     pub is_atomic: bool,
     /// `x-kubernetes-patch-strategy` of strategic merge patch.
     pub strategy: Strategy,
+}
+
+impl Map {
+    /// The fields that come where they are not given.
+    pub fn implied(&self) -> impl Iterator<Item = (&String, &Arc<Schema>)> {
+        self.implied.iter().filter_map(|key| self.fields.get_key_value(key))
+    }
 }
 
 /// An array.

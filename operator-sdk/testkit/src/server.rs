@@ -72,8 +72,8 @@ pub struct Server {
     compaction: Compaction,
     observer: Option<Observer>,
     permissions: Permissions,
-    /// Revisions of objects stored with empty labels or annotations, which an apply leaves and no reader is shown: the next
-    /// write is one, even of nothing new.
+    /// Revisions of custom objects stored with empty labels or annotations, which an apply leaves and no reader is shown: the
+    /// next write makes a revision even if it changes nothing else.
     hidden_empties: BTreeSet<u64>,
 }
 
@@ -322,9 +322,9 @@ impl Server {
         Ok(target.served.present(found))
     }
 
-    /// Whether a write of `new` leaves everything as it is stored.
-    fn is_no_change(&self, new: &Value, live: &Object) -> bool {
-        new == live.value() && !self.hidden_empties.contains(&live.revision())
+    /// Whether a write of `new`, stored with hidden empty maps or without, leaves everything as it is stored.
+    fn is_no_change(&self, new: &Value, hides_empty: bool, live: &Object) -> bool {
+        new == live.value() && !hides_empty && !self.hidden_empties.contains(&live.revision())
     }
 
     fn commit(&mut self, call: Call<'_>, key: Key, change: Change, object: Value) -> Arc<Commit> {
@@ -335,6 +335,9 @@ impl Server {
 
     fn commit_to(&mut self, write: Write) -> Arc<Commit> {
         let commit = self.store.commit(write);
+        if let Some(before) = &commit.before {
+            self.hidden_empties.remove(&before.revision());
+        }
         if let Some(observer) = &mut self.observer {
             observer(&self.store, &commit);
         }

@@ -58,7 +58,8 @@ fn plans(rollout: &Simulation) -> Vec<Plan> {
     numbers.flat_map(|number| effects.each_ref().map(|effect| plan(number, effect))).collect()
 }
 
-/// Every single fault at every workload. All of them begin with the same step, which is explored with the first.
+/// Every single fault at every workload. All of them begin with the same step, and faults in it are tried with the first;
+/// with the others they are in `cargo xtask soak faults`.
 fn explore() {
     let begun = Instant::now();
     let mut plans = 0;

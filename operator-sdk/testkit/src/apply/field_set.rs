@@ -214,7 +214,8 @@ mod tests {
         prop_oneof![
             sample::select(vec!["a", "b", "c.d/e"]).prop_map(Element::field),
             (0..3).prop_map(|port| Element::key([("port".into(), json!(port)), ("protocol".into(), json!("TCP"))])),
-            sample::select(vec![json!("x"), json!(1), json!(true)]).prop_map(|value| Element::Value(Atom(value))),
+            sample::select(vec![json!("x"), json!(1), json!(1.0), json!(true)])
+                .prop_map(|value| Element::Value(Atom(value))),
             (0..2_usize).prop_map(Element::Index),
         ]
     }

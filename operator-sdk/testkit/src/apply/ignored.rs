@@ -8,7 +8,7 @@ use crate::resource::Resource;
 
 static MANAGED_FIELDS: LazyLock<FieldSet> = LazyLock::new(|| FieldSet::of(&[&["metadata", "managedFields"]]));
 
-/// The fields that a write through this subresource does not change; empty: the object itself.
+/// `managedFields`, and what a write through this subresource does not change; empty: the object itself.
 pub(super) fn fields(resource: &Resource, subresource: &str) -> FieldSet {
     let beside: &[&[&str]] = match subresource {
         "" if resource.has_status => &[&["status"]],

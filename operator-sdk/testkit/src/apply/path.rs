@@ -4,6 +4,8 @@ use std::{cmp::Ordering, fmt};
 
 use serde_json::{Map, Number, Value};
 
+use crate::schema::prune::shorten_numbers;
+
 /// A path from the root of an object.
 pub(super) type Path = Vec<Element>;
 
@@ -49,11 +51,13 @@ impl Element {
     pub(super) fn encode(&self) -> String {
         match self {
             Self::Field(name) => format!("f:{name}"),
-            Self::Value(value) => format!("v:{}", value.0),
+            Self::Value(value) => format!("v:{}", value.text()),
             Self::Index(index) => format!("i:{index}"),
             Self::Key(fields) => {
-                let fields: Vec<_> =
-                    fields.iter().map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), value.0)).collect();
+                let fields: Vec<_> = fields
+                    .iter()
+                    .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), value.text()))
+                    .collect();
                 format!("k:{{{}}}", fields.join(","))
             }
         }
@@ -82,6 +86,15 @@ impl fmt::Display for Element {
                 write!(formatter, "[{}]", fields.join(","))
             }
         }
+    }
+}
+
+impl Atom {
+    /// The one way in which Go writes it: a whole number without a point.
+    fn text(&self) -> String {
+        let mut value = self.0.clone();
+        shorten_numbers(&mut value);
+        value.to_string()
     }
 }
 
@@ -162,6 +175,12 @@ mod tests {
         for text in ["f:a", "f:a.b/c:d", "v:\"x\"", "v:1", "v:true", "i:3", "k:{\"port\":80,\"protocol\":\"TCP\"}"] {
             assert_eq!(Element::decode(text).unwrap().encode(), text);
         }
+    }
+
+    #[test]
+    fn a_whole_number_is_written_without_a_point() {
+        assert_eq!(Element::Value(Atom(json!(1.0))).encode(), "v:1");
+        assert_eq!(Element::key([("port".into(), json!(80.0))]).encode(), r#"k:{"port":80}"#);
     }
 
     #[test]

@@ -164,8 +164,7 @@ fn without_nulls(value: Value) -> Value {
 fn fields_of(object: &Value) -> FieldSet {
     let resource = fixture::resource();
     let all = owned::fields(object, Type::of(&resource.schema));
-    let managed = FieldSet::of(&[&["metadata", "managedFields"]]);
-    all.difference_with_all_below(&managed.union(&ignored::fields(&resource, ""))).difference(&NEVER_OWNED)
+    all.difference_with_all_below(&ignored::fields(&resource, "")).difference(&NEVER_OWNED)
 }
 
 fn is_scalar(path: &[Element]) -> bool {

@@ -1,7 +1,7 @@
 //! How server-side apply sees a value by its schema: as something that is set as a whole, or as parts that have owners of
 //! their own.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
@@ -10,8 +10,6 @@ use crate::schema::{List, ListType, Map, Scalar, Schema, Shape, openapi};
 
 static ANYTHING: LazyLock<Schema> = LazyLock::new(Schema::default);
 static TEXT: LazyLock<Schema> = LazyLock::new(|| Schema { shape: Shape::Scalar(Scalar::String), ..Schema::default() });
-static METADATA: LazyLock<Arc<Schema>> =
-    LazyLock::new(|| openapi::schema("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
 
 /// A schema at its place: below one that keeps unknown fields, all do.
 #[derive(Clone, Copy)]
@@ -102,7 +100,7 @@ impl<'a> Type<'a> {
     fn object_field(self, name: &str) -> Option<&'static Schema> {
         match name {
             "apiVersion" | "kind" if self.is_object => Some(&TEXT),
-            "metadata" if self.is_object => Some(&METADATA),
+            "metadata" if self.is_object => Some(&openapi::METADATA),
             _ => None,
         }
     }

@@ -21,7 +21,7 @@ pub(crate) fn at(record: &Record, moment: &Moment) -> String {
     told.unwrap_or_default()
 }
 
-/// When it comes in this run; `None`: never.
+/// When it comes in this run; `None`: never, or the moment is a time.
 pub(super) fn time(record: &Record, moment: &Moment) -> Option<Timestamp> {
     match moment {
         Moment::Notification(place) => notified(record, place).map(|told| told.time),

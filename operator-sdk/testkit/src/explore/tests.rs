@@ -162,9 +162,9 @@ fn after_a_step_is_what_comes_when_it_has_settled() {
 }
 
 #[test]
-#[should_panic(expected = "after_step(9): the workload has 3 steps")]
-fn after_a_step_that_is_not_there_is_refused() {
-    let _ = simulation(Bug::None).explore(Faults::single().after_step(9));
+#[should_panic(expected = "after_step(3): nothing comes after it, the workload has 3 steps")]
+fn after_the_last_step_there_is_nothing_to_explore() {
+    let _ = simulation(Bug::None).explore(Faults::single().after_step(3));
 }
 
 #[test]

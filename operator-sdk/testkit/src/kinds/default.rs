@@ -31,7 +31,7 @@ pub(super) fn apply_defaults(schema: &Schema, value: &mut Value) {
 
 /// Sets what the schema itself says; a zero value there is none.
 fn set_declared(map: &Map, object: &mut Object) {
-    for (key, field) in &map.fields {
+    for (key, field) in map.implied() {
         let default = match &field.default {
             Some(Value::String(text)) if !text.is_empty() => text.as_str().into(),
             Some(Value::Number(number)) if number.as_i64() != Some(0) => Value::from(number.clone()),

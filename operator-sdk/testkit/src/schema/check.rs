@@ -120,7 +120,7 @@ impl Validation {
         Self { type_name: text(json, "type"), within, ..Self::read_outer(json) }
     }
 
-    /// What is wrong with a value at a path.
+    /// What is wrong with a value.
     fn check(&self, value: &Value, place: &Place<'_>) -> Vec<Cause> {
         let mut causes = Vec::new();
         if let Some(type_name) = &self.type_name

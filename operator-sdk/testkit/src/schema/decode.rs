@@ -91,33 +91,32 @@ fn normalise_map(
         }
         return Ok(());
     }
-    object.retain(|key, _| {
-        let is_known = map.fields.contains_key(key);
-        if !is_known {
-            unknown.push(join(&at.path(), key));
-        }
-        is_known
-    });
     let owner = schema.name.as_deref().map_or(at.owner, short_name);
-    for (key, field) in &map.fields {
+    for (key, field) in map.implied() {
         if let Zero::Written(zero) = &field.zero
             && object.get(key).is_none_or(Value::is_null)
         {
             object.insert(key.clone(), zero.clone());
         }
     }
-    let mut problem = Ok(());
+    let (mut problem, mut further) = (Ok(()), Vec::new());
     object.retain(|key, value| {
-        let (Some(field), Ok(())) = (map.fields.get(key), &problem) else { return true };
-        let place = Place { owner, ..at.within(Step::Field(key)) };
-        match normalise_field(field, value, &place, unknown) {
-            Ok(stays) => stays,
-            Err(error) => {
-                problem = Err(error);
-                true
-            }
+        let Some(field) = map.fields.get(key) else {
+            unknown.push(join(&at.path(), key));
+            return false;
+        };
+        if problem.is_err() {
+            return true;
         }
+        let place = Place { owner, ..at.within(Step::Field(key)) };
+        let stays = normalise_field(field, value, &place, &mut further);
+        stays.unwrap_or_else(|error| {
+            problem = Err(error);
+            true
+        })
     });
+    // First what is unknown here, then what is unknown within.
+    unknown.append(&mut further);
     problem
 }
 

@@ -20,6 +20,10 @@ static LINES: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {
 /// What has been read.
 static READ: LazyLock<Mutex<BTreeMap<String, Arc<Schema>>>> = LazyLock::new(Mutex::default);
 
+/// What every object has.
+pub static METADATA: LazyLock<Arc<Schema>> =
+    LazyLock::new(|| schema("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
+
 /// The schema of a type by the name that the documents give it, as in `io.k8s.api.apps.v1.Deployment`; of an unknown one
 /// nothing is known. Where a type holds itself (the schema in a CustomResourceDefinition), the inner one may be anything.
 pub fn schema(name: &str) -> Arc<Schema> {

@@ -9,8 +9,6 @@ use crate::{
     names,
 };
 
-const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
-
 /// Beyond it a number is written with an exponent.
 const MAX_SHORT: f64 = 1e18;
 
@@ -66,7 +64,7 @@ pub fn apply_defaults_only(schema: &Schema, value: &mut Value) {
 fn set_defaults(schema: &Schema, value: &mut Value, removes_nulls: bool) {
     match (&schema.shape, value) {
         (Shape::Map(map), Value::Object(object)) => {
-            for (key, field) in &map.fields {
+            for (key, field) in map.implied() {
                 if let Some(default) = &field.default
                     && object.get(key).is_none_or(|value| value.is_null() && !field.is_nullable)
                 {
@@ -194,7 +192,7 @@ fn decode_embedded_at(
                 let given = metadata.to_string();
                 let at = Place::Field(place, "metadata");
                 let wrong = |why| format!("{at}: Invalid value: {given}: {why}");
-                let of_metadata = normalise(&openapi::schema(OBJECT_META), metadata).map_err(wrong)?;
+                let of_metadata = normalise(&openapi::METADATA, metadata).map_err(wrong)?;
                 unknown.extend(of_metadata.into_iter().map(|field| format!("{at}.{field}")));
             }
             for (key, value) in object {

@@ -94,7 +94,9 @@ fn read_map(json: &Value, resolve: &mut Resolve<'_>) -> Map {
         Some(Value::Bool(true)) => Some(Arc::new(Schema { keeps_unknown_fields: true, ..Schema::default() })),
         Some(others) => Some(Arc::new(read_with(others, resolve))),
     };
-    Map { fields, others, required: texts(json, "required"), ..Map::default() }
+    let is_implied = |field: &Schema| field.default.is_some() || matches!(field.zero, Zero::Written(_));
+    let implied = fields.iter().filter(|(_, field)| is_implied(field)).map(|(name, _)| name.clone()).collect();
+    Map { fields, others, implied, required: texts(json, "required"), ..Map::default() }
 }
 
 fn read_fields(fields: &JsonMap<String, Value>, resolve: &mut Resolve<'_>) -> BTreeMap<String, Arc<Schema>> {

@@ -91,6 +91,11 @@ impl Kinds {
         }
     }
 
+    /// Whether objects are stored in this version.
+    pub(crate) fn is_stored(&self, served: &Served) -> bool {
+        self.storage.get(&served.collection).is_none_or(|version| *version == served.resource.version)
+    }
+
     /// Says which version of a custom kind is stored.
     pub(crate) fn store_as(&mut self, collection: &Collection, version: &str) {
         self.storage.insert(collection.clone(), version.to_owned());

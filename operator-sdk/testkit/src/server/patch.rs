@@ -9,7 +9,7 @@ use super::{
     create::{place, revision_of},
     decode::{self, Decoded},
     options::WriteOptions,
-    update::{check_name, part},
+    update::{Written, check_name, part},
 };
 use crate::{
     apply::{self, Refusal, Writer},
@@ -59,7 +59,7 @@ impl Server {
         let writer = Writer { manager: &manager, subresource: &call.target.subresource };
         let resource = &call.target.served.resource;
         let new = apply::update(Some(live), decoded.object, resource, writer, call.now);
-        self.replace(call, options, live, new).map(|reply| decode::warn(reply, &decoded.warnings))
+        self.replace(call, options, live, Written::plain(new)).map(|reply| decode::warn(reply, &decoded.warnings))
     }
 
     fn apply(&mut self, call: Call<'_>) -> Result<Reply, Failure> {
@@ -84,21 +84,22 @@ impl Server {
         merged["apiVersion"] = served.api_version.as_str().into();
         let warnings = decode::unknown_fields(intent, &served, options.field_validation)?;
         let is_empty = |map: &Value| map.as_object().is_none_or(Map::is_empty);
-        let has_hidden_empty = resource.is_custom
+        let hides_empty = resource.is_custom
+            && part(call) == Part::Main
+            && self.kinds.is_stored(&served)
             && ["labels", "annotations"].iter().any(|field| merged["metadata"].get(field).is_some_and(is_empty));
         let object = decode::applied(merged, &served)?;
-        let before = self.store.revision();
         let reply = match live {
-            Some(live) => self.replace(call, &options, &live, object)?,
+            Some(live) => self.replace(call, &options, &live, Written { object, hides_empty })?,
             None => {
                 self.authorize_creation(call)?;
                 revision_of(&object)?;
-                self.insert(call, &options, object)?
+                let reply = self.insert(call, &options, object)?;
+                let made = self.store.get(&served.collection, &call.target.key()).filter(|_| hides_empty);
+                self.hidden_empties.extend(made.map(|made| made.revision()));
+                reply
             }
         };
-        if has_hidden_empty && self.store.revision() > before {
-            self.hidden_empties.insert(self.store.revision());
-        }
         Ok(decode::warn(reply, &warnings))
     }
 }

@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Call, Reply, Server, options::WriteOptions, update::wrong_uid};
+use super::{
+    Answer, Call, Reply, Server,
+    options::WriteOptions,
+    update::{Written, wrong_uid},
+};
 use crate::{
     apply,
     cause::{Cause, CauseKind},
@@ -46,7 +50,7 @@ impl Server {
         *at(&mut new, &paths.replicas) = replicas.into();
         let manager = options.manager(call.request);
         let new = apply::update_scale(live.value(), &new, &paths.replicas, &resource, &manager);
-        let reply = self.replace(call, &options, &live, new)?;
+        let reply = self.replace(call, &options, &live, Written::plain(new))?;
         Ok(Reply::value(200, scale(&Object::new(reply.to_value()), paths)))
     }
 }

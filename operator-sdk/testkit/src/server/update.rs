@@ -22,6 +22,19 @@ use crate::{
     store::Change,
 };
 
+/// A new state of an object, decoded and with the owners of its fields.
+pub(super) struct Written {
+    pub(super) object: Value,
+    /// Whether it is stored with empty labels or annotations that no reader is shown.
+    pub(super) hides_empty: bool,
+}
+
+impl Written {
+    pub(super) fn plain(object: Value) -> Self {
+        Self { object, hides_empty: false }
+    }
+}
+
 impl Server {
     pub(super) fn update(&mut self, call: Call<'_>) -> Result<Reply, Failure> {
         let options = WriteOptions::parse(call.request, "UpdateOptions")?;
@@ -43,17 +56,18 @@ impl Server {
         let manager = options.manager(call.request);
         let writer = Writer { manager: &manager, subresource: &call.target.subresource };
         let new = apply::update(Some(&live), object, resource, writer, call.now);
-        self.replace(call, &options, &live, new).map(|reply| decode::warn(reply, &warnings))
+        self.replace(call, &options, &live, Written::plain(new)).map(|reply| decode::warn(reply, &warnings))
     }
 
-    /// Puts a new state, decoded and with the owners of its fields, in the place of the live one: also for patches.
+    /// Puts a new state in the place of the live one: also for patches.
     pub(super) fn replace(
         &mut self,
         call: Call<'_>,
         options: &WriteOptions,
         live: &Arc<Object>,
-        mut new: Value,
+        written: Written,
     ) -> Result<Reply, Failure> {
+        let Written { object: mut new, hides_empty } = written;
         let served = &call.target.served;
         let (resource, part) = (&served.resource, part(call));
         let mut warnings = metadata::remove_double_owners(&mut new);
@@ -77,7 +91,7 @@ impl Server {
             }
             return Ok(Reply::object(200, Object::new(new)));
         }
-        if self.is_no_change(&new, live) {
+        if self.is_no_change(&new, hides_empty, live) {
             return Ok(Reply::object(200, served.present(live)));
         }
         if is_too_large(&new) {
@@ -87,6 +101,9 @@ impl Server {
             return Ok(Reply::object(200, Object::new(new)));
         }
         let commit = self.commit(call, call.target.key(), Change::Updated, new);
+        if hides_empty {
+            self.hidden_empties.insert(commit.revision);
+        }
         Ok(decode::warn(Reply::object(200, served.present(&commit.after)), &warnings))
     }
 }

@@ -134,6 +134,10 @@ impl Generator {
         };
         body["metadata"]["name"] = json!(name);
         if self.chance.percent(5) {
+            let field = self.chance.of(&["labels", "annotations"]);
+            body["metadata"][field] = if self.chance.percent(50) { json!({}) } else { Value::Null };
+        }
+        if self.chance.percent(5) {
             self.lock(kind, name, &mut body);
         }
         let manager = self.chance.of(&MANAGERS);

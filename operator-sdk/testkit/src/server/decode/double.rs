@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn json_is_read_as_any_other_reads_it() {
         for json in [
-            r#"{"a":[1,true,1.5,null,-1,"x\u00e9\n",18446744073709551615,1e400],"b":{}}"#,
+            r#"{"a":[1,true,1.5,null,-1,"x\u00e9\n","y",18446744073709551615,1e-400],"a\u0062":{}}"#,
+            "[1e400]",
             "[1,2",
             "{} x",
             "",
