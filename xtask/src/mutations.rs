@@ -91,13 +91,13 @@ fn choose(mut all: Vec<Mutation>, arguments: &Arguments) -> Result<Vec<Mutation>
 }
 
 /// A copy of the work tree's files, built into the same target folder, so that only our own crates are built anew.
-struct Copy {
-    folder: PathBuf,
-    target: PathBuf,
+pub struct Copy {
+    pub folder: PathBuf,
+    pub target: PathBuf,
 }
 
 impl Copy {
-    fn make(root: &Path) -> Result<Self> {
+    pub fn make(root: &Path) -> Result<Self> {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         let copy = Self { folder: target.join("mutations"), target };
         let mut list = Command::new("git");

@@ -1,10 +1,13 @@
-//! `cargo xtask soak`: what takes longer than a test may, in a release build: explorations of an operator and elections by
-//! the thousand.
+//! `cargo xtask soak`: what takes longer than a test may: explorations of an operator and elections by the thousand, in a
+//! release build, and mutants.
+
+mod mutants;
 
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+pub use self::mutants::{RUNNER, until_failure};
 use crate::paths;
 
 /// What `soak` can be told.
@@ -19,6 +22,9 @@ pub struct Arguments {
     /// The first seed, of `election`; another one each time if nothing is said
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+    /// Only a share of `mutants`, as in 1/8
+    #[arg(long, value_name = "K/N")]
+    shard: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -27,12 +33,15 @@ enum What {
     Election,
     /// Every single fault, and pairs of faults, at deployment-lite's workloads
     Faults,
+    /// Changes of deployment-lite's code, which its simulations have to notice; needs cargo-mutants
+    Mutants,
 }
 
 /// Runs it, with its own output.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let tests: &[&str] = match arguments.what {
         What::Election => &["--package", "operator-sdk", "--test", "leader_election", "in_worlds_that_nobody_has_seen"],
+        What::Mutants => return mutants::run(arguments.shard.as_deref()),
         What::Faults => &["--package", "deployment-lite", "--features", "soak", "--test", "simulations"],
     };
     let mut command = Command::new("cargo");
