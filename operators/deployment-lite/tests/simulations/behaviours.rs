@@ -482,15 +482,24 @@ fn what_slips_through_is_told_once_and_left_alone() {
         json!({"/template/spec/restartPolicy": "Always"}),
     ];
     let good = good.iter().enumerate().map(|(number, set)| object("LiteDeployment", 1000 + number, set));
+    // Looked at anew, when they have told of it already.
+    let touched = bad.iter().map(|(object, ..)| {
+        let plural = if object["kind"] == Lite::DEPLOYMENT.0 { Lite::DEPLOYMENT.1 } else { Lite::REPLICA_SET.1 };
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let path = format!("/apis/{}/namespaces/default/{plural}/{name}", Lite::GROUP_VERSION);
+        merge(path, &json!({"metadata": {"annotations": {"touched": "yes"}}}))
+    });
+    let touched: Vec<Request> = touched.collect();
     // Nobody judges: the promises are about objects that are as they should be.
     let simulation = Simulation::of(Lite::operator)
         .in_cluster(Nodes::new(3))
         .then(apply(loose_definitions()))
         .then(apply(bad.iter().map(|(object, ..)| object.clone()).collect()))
+        .then(act(move |_| touched.clone()))
         .then(apply(good.clone().collect()));
     let record = simulation.run(1);
     assert_eq!(record.violations, []);
-    let state = &record.settled[2].state;
+    let state = &record.settled[3].state;
     for (object, reason, message) in &bad {
         let (kind, name) = (object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap());
         let plural = if kind == Lite::DEPLOYMENT.0 { Lite::DEPLOYMENT.1 } else { Lite::REPLICA_SET.1 };

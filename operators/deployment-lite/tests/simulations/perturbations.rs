@@ -208,11 +208,12 @@ fn t29_every_right_is_used_and_the_lack_of_a_rule_is_survived() {
 fn t30_names_that_are_long_or_alike_are_told_apart() {
     fn check<M: Mode>() {
         let long = "w".repeat(63);
-        let wanted = [long.as_str(), "a-b", "a", "a-b-c", "a.b"].map(deployment::<M>);
+        let mut wanted = [long.as_str(), "a-b", "a", "a-b-c", "a.b", "longest"].map(deployment::<M>);
+        wanted[5]["metadata"]["name"] = "v".repeat(253).into();
         let simulation = cluster::<M>().with(wanted.into_iter().collect());
         settles(&simulation);
         let record = simulation.run(1);
-        assert_eq!(pods(last(&record)), 15);
+        assert_eq!(pods(last(&record)), 18);
     }
     check::<Lite>();
     check::<BuiltIn>();
