@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     case::{Case, File},
     compare, normal,
-    run::{self, Observed},
+    run::{self, Observed, Pace},
     transcript,
 };
 
@@ -64,7 +64,7 @@ async fn run_file(client: &Client, file: &File) -> (BTreeMap<String, Value>, Vec
         .map(|(number, case)| async move {
             let namespace =
                 format!("{}-{number}", file.name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"));
-            let observed = run::run(client, &file.definitions, case, &namespace).await;
+            let observed = run::run(client, &file.definitions, case, &namespace, Pace::Swift).await;
             let answers = (normal::normalise(&observed), wrong_codes(case, &observed));
             (case.name.clone(), answers)
         })

@@ -8,6 +8,7 @@ use std::{
 
 use http::{Request, Response, header};
 use http_body_util::BodyExt;
+use jiff::Timestamp;
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -26,15 +27,20 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(20);
 
 /// All that a server answered to a case.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "real-server"), allow(dead_code, reason = "only a real server is paced"))]
 pub struct Observed {
     /// The namespace that the case had.
     pub namespace: String,
     /// What names were to be generated from.
     pub bases: Vec<String>,
     /// When the case began, by the server's clock.
-    pub started: jiff::Timestamp,
+    pub started: Timestamp,
     /// How long it took.
     pub took: Duration,
+    /// When each step was sent, by this machine's clock.
+    pub sent: Vec<Timestamp>,
+    /// When each step was answered.
+    pub answered: Vec<Timestamp>,
     /// The answers, one a step.
     pub answers: Vec<Answer>,
     /// The events of each watch.
@@ -87,8 +93,21 @@ pub async fn prepare(client: &Client, file: &File) {
     }
 }
 
+/// How fast the steps of a case follow each other. What is changed in another second has another time, and some answers depend
+/// on it.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "real-server"), allow(dead_code, reason = "only a real server is paced"))]
+pub enum Pace<'a> {
+    /// As fast as it goes.
+    Swift,
+    /// After so long a pause each.
+    Slow(Duration),
+    /// At these times, counted from the second in which the first of them lies.
+    At(&'a [Timestamp]),
+}
+
 /// Runs a case in a fresh namespace of this name.
-pub async fn run(client: &Client, definitions: &[Value], case: &Case, namespace: &str) -> Observed {
+pub async fn run(client: &Client, definitions: &[Value], case: &Case, namespace: &str, pace: Pace<'_>) -> Observed {
     let mut run = Run {
         client,
         definitions,
@@ -100,14 +119,40 @@ pub async fn run(client: &Client, definitions: &[Value], case: &Case, namespace:
     let mut answers = Vec::new();
     let bases = case.steps.iter().filter_map(|step| step.body.as_ref()?["metadata"]["generateName"].as_str());
     let bases = bases.map(|base| run.known.fill(base)).collect();
+    let (mut sent, mut answered) = (Vec::new(), Vec::new());
     for (index, step) in case.steps.iter().enumerate() {
+        match pace {
+            Pace::Swift => {}
+            Pace::Slow(pause) => tokio::time::sleep(pause).await,
+            Pace::At(times) => {
+                let second = i128::from(times[0].as_second()) * 1_000_000_000;
+                let after = u64::try_from(times[index].as_nanosecond() - second).expect("times that grow");
+                tokio::time::sleep_until(clock + Duration::from_nanos(after)).await;
+            }
+        }
+        sent.push(wall_clock());
         let answer = run.step(step).await;
+        answered.push(wall_clock());
         let ids = [Some((index + 1).to_string()), step.id.clone()];
         run.known.answers.extend(ids.into_iter().flatten().map(|id| (id, answer.body.clone())));
         answers.push(answer);
     }
     let watches = run.finish_watches().await;
-    Observed { namespace: namespace.to_owned(), bases, started, took: clock.elapsed(), answers, watches }
+    Observed {
+        namespace: namespace.to_owned(),
+        bases,
+        started,
+        took: clock.elapsed(),
+        sent,
+        answered,
+        answers,
+        watches,
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a real server's clock is that of this machine")]
+fn wall_clock() -> Timestamp {
+    Timestamp::now()
 }
 
 struct Run<'a> {
@@ -125,7 +170,7 @@ struct Watch {
 }
 
 impl Run<'_> {
-    async fn make_namespace(&self) -> jiff::Timestamp {
+    async fn make_namespace(&self) -> Timestamp {
         let namespace = &self.known.namespace;
         let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
         let (made, _) =

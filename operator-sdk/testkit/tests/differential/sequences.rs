@@ -1,6 +1,6 @@
 //! Generated sequences on both servers; what differs is made as short as it can be, and printed as a case.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures::{StreamExt, stream};
 use kube::Client;
@@ -10,11 +10,16 @@ use crate::{
     case::{Case, File},
     compare::{self, Difference},
     excuse::Excuses,
-    generate, normal, real, run, simulated,
+    generate, normal, real,
+    run::{self, Pace},
+    simulated,
 };
 
 /// How many run at a time.
 const AT_A_TIME: usize = 16;
+/// One in so many takes its time, so that seconds pass between its requests.
+const SLOW_EVERY: u64 = 8;
+const PAUSE: Duration = Duration::from_millis(150);
 /// How many differences are made short and shown.
 const SHOWN: usize = 12;
 
@@ -27,18 +32,19 @@ async fn generated_sequences_are_answered_alike() {
     let mut ran = stream::iter(seeds)
         .map(|seed| async move {
             let case = generate::sequence(seed);
-            let found = both.differences(&case, &format!("sequence-{seed}")).await;
-            (case, found)
+            let pace = if seed % SLOW_EVERY == 0 { Pace::Slow(PAUSE) } else { Pace::Swift };
+            let found = both.differences(&case, &format!("sequence-{seed}"), pace).await;
+            (case, pace, found)
         })
         .buffer_unordered(AT_A_TIME);
     let (mut requests, mut differing, mut seen) = (0, 0, BTreeSet::new());
-    while let Some((case, found)) = ran.next().await {
+    while let Some((case, pace, found)) = ran.next().await {
         requests += case.steps.len();
         differing += usize::from(!found.is_empty());
         // Of many differences alike one is enough.
         let is_new = found.first().is_some_and(|first| seen.insert(kind_of(&case, first)));
         if is_new && seen.len() <= SHOWN {
-            let (case, found) = both.shorten(case, found).await;
+            let (case, found) = both.shorten(case, pace, found).await;
             show(&case, &found);
         }
     }
@@ -59,18 +65,26 @@ impl Both {
         Self { client, file }
     }
 
-    async fn differences(&self, case: &Case, namespace: &str) -> Vec<Difference> {
-        let observed = run::run(&self.client, &self.file.definitions, case, namespace).await;
+    async fn differences(&self, case: &Case, namespace: &str, pace: Pace<'_>) -> Vec<Difference> {
+        let observed = run::run(&self.client, &self.file.definitions, case, namespace, pace).await;
         let real = normal::normalise(&observed);
-        let (file, copy) = (self.file.clone(), case.clone());
-        let simulated = tokio::task::spawn_blocking(move || simulated::run(&file, &copy)).await.unwrap_or(Value::Null);
-        let mut excuses = Excuses::load();
-        let found = compare::differences(&real, &simulated);
-        found.into_iter().filter(|found| !excuses.covers("", found)).collect()
+        let mut found = Vec::new();
+        // In which second the real server took a request is known but where one ends meanwhile.
+        for times in [observed.answered, observed.sent] {
+            let (file, copy) = (self.file.clone(), case.clone());
+            let simulated = tokio::task::spawn_blocking(move || simulated::run(&file, &copy, Pace::At(&times))).await;
+            found = compare::differences(&real, &simulated.unwrap_or(Value::Null));
+            let mut excuses = Excuses::load();
+            found.retain(|found| !excuses.covers("", found));
+            if found.is_empty() {
+                break;
+            }
+        }
+        found
     }
 
     /// Drops requests as long as a difference of the same kind stays.
-    async fn shorten(&self, mut case: Case, mut found: Vec<Difference>) -> (Case, Vec<Difference>) {
+    async fn shorten(&self, mut case: Case, pace: Pace<'_>, mut found: Vec<Difference>) -> (Case, Vec<Difference>) {
         let Some(kind) = found.first().map(|first| kind_of(&case, first)) else { return (case, found) };
         let mut attempt = 0;
         let mut chunk = case.steps.len() / 2;
@@ -81,7 +95,7 @@ impl Both {
                 let mut shorter = case.clone();
                 shorter.steps.drain(at..(at + chunk).min(case.steps.len()));
                 let namespace = format!("{}-shorter-{attempt}", case.name.replace(' ', "-"));
-                let left = self.differences(&shorter, &namespace).await;
+                let left = self.differences(&shorter, &namespace, pace).await;
                 if left.iter().any(|difference| kind_of(&shorter, difference) == kind) {
                     (case, found) = (shorter, left);
                 } else {

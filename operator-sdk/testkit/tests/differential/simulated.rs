@@ -1,5 +1,7 @@
 //! The simulated server, asked by the same client through its in-process face.
 
+use std::time::Duration;
+
 use kube::{Client, client::Body};
 use operator_testkit::{request::User, server::Server, service::Network, view::ViewId};
 use serde_json::{Value, json};
@@ -8,27 +10,29 @@ use tower::Service;
 use crate::{
     case::{Case, File},
     normal,
-    run::{self, Observed},
+    run::{self, Observed, Pace},
 };
 
 /// The header by which the administrator of a real server speaks for others.
 const FOR_USER: &str = "impersonate-user";
 
 /// The normalised answers to a case, from a server of its own in its own time.
-pub fn run(file: &File, case: &Case) -> Value {
+pub fn run(file: &File, case: &Case, pace: Pace<'_>) -> Value {
     std::thread::scope(|scope| {
-        let run = scope.spawn(|| normal::normalise(&in_own_time(observe(file, case))));
+        let run = scope.spawn(|| normal::normalise(&in_own_time(observe(file, case, pace))));
         run.join().unwrap_or_else(|_| json!("the simulated server panicked"))
     })
 }
 
-async fn observe(file: &File, case: &Case) -> Observed {
+async fn observe(file: &File, case: &Case, pace: Pace<'_>) -> Observed {
     let mut server = Server::new(1);
     server.enforce_permissions(true);
     let network = Network::new(server);
     let client = client(&network);
     run::prepare(&client, file).await;
-    run::run(&client, &file.definitions, case, "simulated").await
+    let part = u64::try_from(network.now().subsec_nanosecond()).unwrap_or_default();
+    tokio::time::sleep(Duration::from_secs(1) - Duration::from_nanos(part)).await;
+    run::run(&client, &file.definitions, case, "simulated", pace).await
 }
 
 /// A client that may speak for others, as on the real server.
