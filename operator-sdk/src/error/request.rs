@@ -30,7 +30,7 @@ pub enum RequestError {
     },
     /// The code asks for something that it did not declare; it was not sent.
     #[error(
-        "refused to {permission} {key}: the step does not declare it; declare it where the steps' permissions stand"
+        "refused to {permission} {key}: it is not declared; add it to the permissions of the reconciler, or of the step"
     )]
     Undeclared {
         /// What was asked.

@@ -164,8 +164,8 @@ impl Simulation {
             verdict.replayed = true;
             let case = Case { seed: saved.seed, plan: saved.plan(), excuse: faults.excuse };
             let (record, violations) = self.try_out(&case, &reference);
+            (verdict.plans, verdict.runs, verdict.struck) = (1, 1, usize::from(!record.struck.is_empty()));
             verdict.findings.push(Finding::new(&record, violations));
-            verdict.plans = 1;
             return verdict;
         }
         let cases = self.cases(faults, &record);
