@@ -322,9 +322,9 @@ impl Server {
         Ok(target.served.present(found))
     }
 
-    /// Whether a write of `new`, stored with hidden empty maps or without, leaves everything as it is stored.
-    fn is_no_change(&self, new: &Value, hides_empty: bool, live: &Object) -> bool {
-        new == live.value() && !hides_empty && !self.hidden_empties.contains(&live.revision())
+    /// Whether a write of `new` leaves everything as it is stored.
+    fn is_no_change(&self, new: &Value, live: &Object) -> bool {
+        new == live.value() && !self.hidden_empties.contains(&live.revision())
     }
 
     fn commit(&mut self, call: Call<'_>, key: Key, change: Change, object: Value) -> Arc<Commit> {

@@ -43,9 +43,18 @@ pub fn run(share: Option<&str>) -> Result<()> {
     command.args(["--cargo-arg=--config", &format!("--cargo-arg={runner}")]);
     command.args(["--sharding", "round-robin"]).args(share.iter().flat_map(|share| ["--shard", share]));
     command.arg("--output").arg(&copy.target).current_dir(&copy.folder).env("CARGO_TARGET_DIR", &copy.target);
-    // It tells by its exit code that some were missed, which is ours to judge.
-    command.status().context("failed to start cargo mutants")?;
+    let ended = command.status().context("failed to start cargo mutants")?;
+    // Without this, what an earlier run left there would be judged.
+    ensure!(
+        ended.code().is_some_and(is_whole),
+        "cargo mutants did not come to its end: {ended}; what it said stands above"
+    );
     judge(&copy.target.join("mutants.out"))
+}
+
+/// By its exit code: all were caught, some were missed, or some ran out of time. Which of these is ours to judge.
+fn is_whole(code: i32) -> bool {
+    matches!(code, 0 | 2 | 3)
 }
 
 fn judge(folder: &Path) -> Result<()> {
@@ -107,6 +116,12 @@ mod tests {
         assert!(run("echo 'test result: FAILED. 0 passed; 1 failed'; exit 101").is_err());
         assert!(run("kill -9 $$").is_err());
         run("echo 'test a ... ok'").unwrap();
+    }
+
+    #[test]
+    fn what_was_refused_or_broken_off_is_not_judged() {
+        assert!([0, 2, 3].into_iter().all(is_whole));
+        assert!(![1, 4, 70, 130].into_iter().any(is_whole));
     }
 
     #[test]

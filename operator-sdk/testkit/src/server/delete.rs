@@ -134,7 +134,7 @@ impl Server {
             let commit = self.commit(call, key, Change::Deleted, last);
             return Ok(Outcome::Gone(commit.after.clone()));
         }
-        if self.is_no_change(&marked, false, live) {
+        if self.is_no_change(&marked, live) {
             return Ok(Outcome::Marked(live.clone()));
         }
         let commit = self.commit(call, key, Change::Updated, marked);

@@ -91,7 +91,7 @@ impl Server {
             }
             return Ok(Reply::object(200, Object::new(new)));
         }
-        if self.is_no_change(&new, hides_empty, live) {
+        if !hides_empty && self.is_no_change(&new, live) {
             return Ok(Reply::object(200, served.present(live)));
         }
         if is_too_large(&new) {

@@ -482,11 +482,11 @@ fn what_slips_through_is_told_once_and_left_alone() {
         json!({"/template/spec/restartPolicy": "Always"}),
     ];
     let good = good.iter().enumerate().map(|(number, set)| object("LiteDeployment", 1000 + number, set));
+    let plural = |kind: &str| if kind == Lite::DEPLOYMENT.0 { Lite::DEPLOYMENT.1 } else { Lite::REPLICA_SET.1 };
     // Looked at anew, when they have told of it already.
     let touched = bad.iter().map(|(object, ..)| {
-        let plural = if object["kind"] == Lite::DEPLOYMENT.0 { Lite::DEPLOYMENT.1 } else { Lite::REPLICA_SET.1 };
-        let name = object["metadata"]["name"].as_str().unwrap();
-        let path = format!("/apis/{}/namespaces/default/{plural}/{name}", Lite::GROUP_VERSION);
+        let (kind, name) = (object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap());
+        let path = format!("/apis/{}/namespaces/default/{}/{name}", Lite::GROUP_VERSION, plural(kind));
         merge(path, &json!({"metadata": {"annotations": {"touched": "yes"}}}))
     });
     let touched: Vec<Request> = touched.collect();
@@ -502,8 +502,7 @@ fn what_slips_through_is_told_once_and_left_alone() {
     let state = &record.settled[3].state;
     for (object, reason, message) in &bad {
         let (kind, name) = (object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap());
-        let plural = if kind == Lite::DEPLOYMENT.0 { Lite::DEPLOYMENT.1 } else { Lite::REPLICA_SET.1 };
-        let stored = state.get(group::<Lite>(), plural, "default", name).unwrap();
+        let stored = state.get(group::<Lite>(), plural(kind), "default", name).unwrap();
         assert_eq!(conditions(stored.value()), [format!("Stalled=True {reason}")], "{object}");
         let told = stored["status"]["conditions"][0]["message"].as_str().unwrap();
         assert!(told.starts_with(message), "{told} of {object}");
