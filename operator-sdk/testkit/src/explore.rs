@@ -160,17 +160,23 @@ impl Simulation {
     fn explored(&self, faults: Faults) -> Verdict {
         let (reference, mut verdict) = self.reference();
         let Some((reference, record)) = reference else { return verdict };
-        if let Some(saved) = Saved::to_be_replayed() {
-            verdict.replayed = true;
-            let case = Case { seed: saved.seed, plan: saved.plan(), excuse: faults.excuse };
-            let (record, violations) = self.try_out(&case, &reference);
-            (verdict.plans, verdict.runs, verdict.struck) = (1, 1, usize::from(!record.struck.is_empty()));
-            verdict.findings.push(Finding::new(&record, violations));
+        if let Some((path, saved)) = Saved::to_be_replayed() {
+            self.replay(&path, &saved, faults, &reference, &mut verdict);
             return verdict;
         }
         let cases = self.cases(faults, &record);
         self.examine(cases, &reference, &mut verdict, |_, _| None);
         verdict
+    }
+
+    /// Runs one plan once more, to be looked at. One that does not strike what it struck shows nothing, and is broken.
+    fn replay(&self, path: &Path, saved: &Saved, faults: Faults, reference: &Reference, verdict: &mut Verdict) {
+        let case = Case { seed: saved.seed, plan: saved.plan(), excuse: faults.excuse };
+        let (record, mut violations) = self.try_out(&case, reference);
+        violations.extend(saved.moved(path, &record));
+        verdict.replayed = true;
+        (verdict.plans, verdict.runs, verdict.struck) = (1, 1, usize::from(!record.struck.is_empty()));
+        verdict.findings.push(Finding::new(&record, violations));
     }
 
     /// Runs every plan that is saved in a folder, as `*.yaml`; the path is that of the crate, or a whole one. A plan that does

@@ -125,6 +125,9 @@ impl fmt::Display for Verdict {
             "{references} runs without faults; {plans} plans of faults, {runs} run, in {struck} of them a fault struck; \
              {failed} failed"
         )?;
+        if *references > 0 && *plans == 0 && failed > 0 {
+            writeln!(formatter, "it is wrong without any fault, so none was tried")?;
+        }
         if !self.replayed && runs < plans {
             writeln!(formatter, "{} plans were left when so many had failed", plans - runs)?;
         }

@@ -6,17 +6,26 @@
 //! this crate defines that function anew: on a thread started by [`run`] it answers from a generator, on every other
 //! thread it asks the kernel as before. That is the crate's one use of `unsafe`, and why it is a crate of its own.
 //!
-//! It does not reach what asks the kernel without libc, nor what some other thread has drawn before and all threads share
-//! (such as the process-wide keys of `ahash`). Elsewhere than on Linux it changes nothing, and runs are not repeatable.
+//! `fastrand`, of which kube-runtime's back-off takes its jitter, asks the clock instead, and is given its seed.
+//!
+//! It does not reach what asks the kernel without libc, nor what all threads share and some other thread has drawn before:
+//! the order of a map of `ahash` differs from process to process. Elsewhere than on Linux it changes nothing, and runs are
+//! not repeatable.
 
 use std::{cell::Cell, panic::resume_unwind, thread};
 
 /// The golden ratio, as SplitMix64 takes it.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// Nothing draws more bytes at once for a thread alone: 16 are the keys of its hash maps, 32 the seed of `rand::rng()`.
+const OWN_MAX: usize = 32;
+
 thread_local! {
-    /// The generator's state; `None`: the thread's randomness is the kernel's.
+    /// The state of the thread's generator; `None`: its randomness is the kernel's.
     static STATE: Cell<Option<u64>> = const { Cell::new(None) };
+    /// The state of the generator that answers longer draws. What all threads share is drawn by the first that comes to need
+    /// it (`ahash` draws 64 bytes, once in a process), and must not shift what is drawn after it on that thread alone.
+    static SHARED: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Runs `work` to its end on a new thread, to which nothing is random that does not follow from `seed`.
@@ -28,21 +37,32 @@ thread_local! {
 pub fn run<T: Send>(seed: u64, work: impl FnOnce() -> T + Send) -> T {
     let seeded = move || {
         STATE.set(Some(seed));
+        SHARED.set(mix(seed));
+        fastrand::seed(seed);
         work()
     };
     let ended = thread::scope(|scope| scope.spawn(seeded).join());
     ended.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// The next bytes of the thread's generator; false if it has none.
+/// The next bytes of the thread's generators; false if it has none.
 fn fill(bytes: &mut [u8]) -> bool {
-    let Some(mut state) = STATE.get() else { return false };
+    let Some(own) = STATE.get() else { return false };
+    if bytes.len() > OWN_MAX {
+        SHARED.set(fill_from(SHARED.get(), bytes));
+    } else {
+        STATE.set(Some(fill_from(own, bytes)));
+    }
+    true
+}
+
+/// Fills all of it; returns the generator's next state.
+fn fill_from(mut state: u64, bytes: &mut [u8]) -> u64 {
     for chunk in bytes.chunks_mut(8) {
         state = state.wrapping_add(STEP);
         chunk.copy_from_slice(&mix(state).to_le_bytes()[..chunk.len()]);
     }
-    STATE.set(Some(state));
-    true
+    state
 }
 
 /// SplitMix64's output function.

@@ -7,13 +7,20 @@ use std::{
 };
 
 use operator_testkit_entropy::run;
+use rand::{TryRng, rngs::SysRng};
 
 const CHILD: &str = "PRINT_WHAT_A_SEED_GIVES";
 
 /// What code that takes chance unasked gets: the order of a hash map, and numbers.
-fn chance() -> (Vec<u32>, [u64; 2]) {
+fn chance() -> (Vec<u32>, [u64; 3]) {
     let map: HashMap<u32, ()> = (0..64).map(|number| (number, ())).collect();
-    (map.into_keys().collect(), [rand::random(), rand::random()])
+    (map.into_keys().collect(), [rand::random(), rand::random(), fastrand::u64(..)])
+}
+
+/// The same after a draw of what all threads share, which a process makes once: on one of them, and on no other.
+fn chance_after_a_shared_draw() -> (Vec<u32>, [u64; 3]) {
+    SysRng.try_fill_bytes(&mut [0; 64]).unwrap();
+    chance()
 }
 
 #[test]
@@ -22,6 +29,11 @@ fn a_seed_gives_the_same_order_of_hash_maps_and_the_same_numbers() {
     let (one, other) = (run(7, chance), run(8, chance));
     assert_ne!(one.0, other.0);
     assert_ne!(one.1, other.1);
+}
+
+#[test]
+fn who_comes_first_and_draws_what_all_share_gets_what_the_others_get() {
+    assert_eq!(run(7, chance_after_a_shared_draw), run(7, chance));
 }
 
 #[test]

@@ -113,10 +113,11 @@ impl Saved {
         }
     }
 
-    /// The plan that the environment names, if it is of the running test.
-    pub(super) fn to_be_replayed() -> Option<Self> {
-        let saved = Self::read(Path::new(&env::var_os(REPLAY)?));
-        (saved.test.is_empty() || saved.test == test_name()).then_some(saved)
+    /// The plan that the environment names, with its file, if it is of the running test.
+    pub(super) fn to_be_replayed() -> Option<(PathBuf, Self)> {
+        let path = PathBuf::from(env::var_os(REPLAY)?);
+        let saved = Self::read(&path);
+        (saved.test.is_empty() || saved.test == test_name()).then_some((path, saved))
     }
 
     /// All plans of a folder, by the paths of their files; none if there is no such folder.

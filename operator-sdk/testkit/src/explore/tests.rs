@@ -315,6 +315,7 @@ fn a_simulation_that_fails_without_faults_is_not_explored() {
     let verdict =
         simulation(Bug::None).judged_by(|| |_: &_, _: &_| vec!["never good".to_owned()]).explore(Faults::single());
     assert_eq!((verdict.plans, verdict.is_good()), (0, false));
+    assert!(verdict.to_string().contains("\nit is wrong without any fault"), "{verdict}");
 }
 
 /// Replays these files: their names and what they hold.
@@ -368,6 +369,21 @@ fn a_saved_plan_that_strikes_something_else_by_now_or_nothing_is_out_of_date() {
         let place = "\n    what it struck has the number ";
         assert_eq!(message.contains(place), !struck.is_empty(), "{message}");
     }
+}
+
+#[test]
+fn a_plan_that_is_looked_at_once_more_says_that_it_strikes_something_else_by_now() {
+    let plan = Plan::of([Fault::new(Moment::write("mirror", 1), Effect::refuse(500, "InternalError", "no"))]);
+    let looked_at = |struck: String| {
+        let simulation = simulation(Bug::None);
+        let (reference, mut verdict) = simulation.reference();
+        let (saved, path) = (Saved::of(1, &plan, &[struck]), Path::new("old.yaml"));
+        simulation.replay(path, &saved, Faults::single(), &reference.unwrap().0, &mut verdict);
+        verdict
+    };
+    assert!(looked_at(format!("POST {SECRETS}")).is_good());
+    let moved = looked_at(format!("DELETE {SECRETS}/a"));
+    assert!(!moved.is_good() && moved.to_string().contains("old.yaml is out of date"), "{moved}");
 }
 
 #[test]

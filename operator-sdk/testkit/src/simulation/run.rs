@@ -78,7 +78,7 @@ async fn drive(
     let nothing = [apply(Manifest::default())];
     let workload = if simulation.workload.is_empty() { &nothing } else { &*simulation.workload };
     for (number, step) in workload.iter().enumerate() {
-        if let Err(error) = perform(&world, step) {
+        if let Err(error) = perform(&world, number + 1, step) {
             world.recorder().violate("workload", world.now(), error);
         }
         settle(&world, simulation, number, reference).await;

@@ -7,6 +7,7 @@ mod lives;
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
+use http::Method;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, ResourceExt,
@@ -18,6 +19,7 @@ use tokio::time::sleep;
 use super::*;
 use crate::{
     fault::{Effect, Fault, Moment, Outage, Seconds, Times},
+    request::Request,
     store::{Change, Commit},
 };
 
@@ -219,6 +221,15 @@ fn a_process_that_panics_is_started_again_and_told() {
         .run(1);
     assert_eq!(secrets(&record), ["a"]);
     assert!(record.log.iter().any(|line| line.is_error && line.text.contains("mirror panicked")), "{:?}", record.log);
+}
+
+#[test]
+fn what_people_do_stands_in_the_log() {
+    let path = "/api/v1/namespaces/default/configmaps/a";
+    let deletion = act(move |_| vec![Request::new(Method::DELETE, path)]);
+    let record = Simulation::new().with(maps(&["a", "b"])).then(deletion).run(1);
+    let told: Vec<&str> = record.log.iter().map(|line| &*line.text).filter(|text| text.starts_with("step")).collect();
+    assert_eq!(told, ["step 1: apply ConfigMap a, ConfigMap b", "step 2: act", &format!("step 2: DELETE {path}")]);
 }
 
 #[test]

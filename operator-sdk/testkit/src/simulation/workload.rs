@@ -46,9 +46,8 @@ impl fmt::Debug for Step {
             Self::Delete(manifest) => ("delete", manifest),
             Self::Act(_) => return formatter.write_str("act"),
         };
-        write!(formatter, "{verb}")?;
-        let name = |object: &Value| format!(" {} {}", text(&object["kind"]), text(&object["metadata"]["name"]));
-        manifest.0.iter().try_for_each(|object| formatter.write_str(&name(object)))
+        let name = |object: &Value| format!("{} {}", text(&object["kind"]), text(&object["metadata"]["name"]));
+        write!(formatter, "{verb} {}", manifest.0.iter().map(name).collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -102,11 +101,12 @@ impl From<Value> for Manifest {
     }
 }
 
-/// Does one step.
+/// Does one step, and tells of it in the log.
 ///
 /// # Errors
 /// What the server does not accept.
-pub(super) fn perform(world: &World, step: &Step) -> Result<(), String> {
+pub(super) fn perform(world: &World, number: usize, step: &Step) -> Result<(), String> {
+    world.log(false, format!("step {number}: {step:?}"));
     match step {
         Step::Apply(manifest) => world.network().with(|server, now| install(server, now, manifest)),
         Step::Delete(manifest) => manifest.objects().iter().try_for_each(|object| {
@@ -116,7 +116,9 @@ pub(super) fn perform(world: &World, step: &Step) -> Result<(), String> {
         Step::Act(act) => {
             let requests = act(world.recorder().state());
             requests.iter().try_for_each(|request| {
-                accepted(world.ask(request), &Value::String(format!("{} {}", request.method, request.path)))
+                let told = format!("{} {}", request.method, request.path);
+                world.log(false, format!("step {number}: {told}"));
+                accepted(world.ask(request), &Value::String(told))
             })
         }
     }
