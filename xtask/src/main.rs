@@ -69,9 +69,8 @@ enum Verb {
 fn main() -> ExitCode {
     let arguments: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
     let result = match arguments.split_first() {
-        // Docker, cargo and we ourselves call these; their arguments are not for clap.
+        // Docker and we ourselves call these; their arguments are not for clap.
         Some((first, rest)) if first == cluster::INTERNAL => cluster::run_internal(rest),
-        Some((first, rest)) if first == soak::RUNNER => soak::until_failure(rest),
         _ => match Arguments::try_parse() {
             Ok(arguments) => run(arguments),
             Err(error) => return refuse(&error),

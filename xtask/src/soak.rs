@@ -7,7 +7,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-pub use self::mutants::{RUNNER, until_failure};
 use crate::paths;
 
 /// What `soak` can be told.

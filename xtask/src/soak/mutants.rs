@@ -1,142 +1,313 @@
 //! `cargo xtask soak mutants`: what deployment-lite sees, decides and does is changed in each way that `cargo mutants` knows,
 //! and the simulations alone have to notice. What they did not notice stands in docs/track-record.md.
+//!
+//! `cargo mutants` itself builds anew for each change, which takes hours. Here one build has all of them ([`weave`]), and an
+//! environment variable says which is in force.
 
-use std::ffi::OsString;
+mod weave;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
+use self::weave::{IN_FORCE, Mutant, Woven, weave};
 use crate::{mutations::Copy, paths, process};
 
-/// The word with which cargo calls us in the place of a test program.
-pub const RUNNER: &str = "until-failure";
-
+const PACKAGE: &str = "operators/deployment-lite";
+const TEST: &str = "simulations";
 /// Of those that can be compiled, so many in a hundred have to be noticed.
 const NOTICED_MIN: usize = 80;
-/// What takes longer than this many seconds to build or to test goes round in circles. All tests take half a minute.
-const LIMIT_SECONDS: &str = "150";
+/// Who takes so many times as long as without a change goes round in circles.
+const LIMIT_FACTOR: u32 = 4;
+/// Reasons not to compile come in rounds: names, then types, then lifetimes.
+const ROUNDS_MAX: usize = 10;
+const MINUTES_30: Duration = Duration::from_secs(30 * 60);
 
-/// What became of each, as `cargo mutants` tells it.
-#[derive(Deserialize)]
-struct Outcomes {
-    caught: usize,
-    timeout: usize,
-    missed: usize,
-    unviable: usize,
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Noticed,
+    RoundInCircles,
+    Unnoticed,
 }
 
-/// Runs a share of them, as in `1/8`, or all.
+/// What became of all of them.
+#[derive(Debug, Default)]
+struct Tally<'a> {
+    noticed: usize,
+    round_in_circles: usize,
+    unnoticed: Vec<&'a str>,
+    uncompiled: usize,
+}
+
+/// Runs a share of them, as in `1/8` (of eight shares the second), or all.
 pub fn run(share: Option<&str>) -> Result<()> {
+    let (share, shares) = share.map_or(Ok((0, 1)), parse_share)?;
     ensure!(
         process::find_program("cargo-mutants").is_some(),
         "there is no cargo-mutants: cargo install cargo-mutants --locked"
     );
-    let root = paths::workspace_root()?;
-    let copy = Copy::make(&root)?;
-    let ourselves = std::env::current_exe().context("failed to find this program")?;
-    let runner = format!("target.'cfg(all())'.runner = ['{}', '{RUNNER}']", ourselves.display());
-    let mut command = process::bound("cargo");
-    command.args(["mutants", "--in-place", "--baseline", "skip", "--timeout", LIMIT_SECONDS]);
-    command.args(["--cargo-arg=--config", &format!("--cargo-arg={runner}")]);
-    command.args(["--sharding", "round-robin"]).args(share.iter().flat_map(|share| ["--shard", share]));
-    command.arg("--output").arg(&copy.target).current_dir(&copy.folder).env("CARGO_TARGET_DIR", &copy.target);
-    let ended = command.status().context("failed to start cargo mutants")?;
-    // Without this, what an earlier run left there would be judged.
-    ensure!(
-        ended.code().is_some_and(is_whole),
-        "cargo mutants did not come to its end: {ended}; what it said stands above"
-    );
-    judge(&copy.target.join("mutants.out"))
-}
-
-/// By its exit code: all were caught, some were missed, or some ran out of time. Which of these is ours to judge.
-fn is_whole(code: i32) -> bool {
-    matches!(code, 0 | 2 | 3)
-}
-
-fn judge(folder: &Path) -> Result<()> {
-    let file = folder.join("outcomes.json");
-    let text = std::fs::read(&file).with_context(|| format!("failed to read {}", file.display()))?;
-    let Outcomes { caught, timeout, missed, unviable } =
-        serde_json::from_slice(&text).with_context(|| format!("failed to read {}", file.display()))?;
-    let (noticed, judged) = (caught + timeout, caught + timeout + missed);
-    ensure!(judged > 0, "no mutant was judged; logs: {}", folder.display());
-    let percent = noticed * 100 / judged;
-    println!(
-        "{noticed} of {judged} noticed ({percent} %), {timeout} of them by a time-out; {unviable} did not compile"
-    );
-    let survivors = std::fs::read_to_string(folder.join("missed.txt")).unwrap_or_default();
-    print!("{survivors}");
-    if percent < NOTICED_MIN {
-        bail!(
-            "fewer than {NOTICED_MIN} in a hundred; those that nothing noticed stand above, their logs in {}",
-            folder.display()
-        );
+    let copy = Copy::make(&paths::workspace_root()?)?;
+    let mut list = Command::new("cargo");
+    list.args(["mutants", "--list", "--json"]).current_dir(&copy.folder);
+    let listed = process::output("list the changes", &mut list, MINUTES_30)?;
+    let listed: Vec<Mutant> = serde_json::from_str(&listed).context("failed to read the list of changes")?;
+    // Zero is for none of them.
+    let mutants: Vec<(usize, &Mutant)> = (1..).zip(&listed).filter(|(number, _)| number % shares == share).collect();
+    ensure!(!mutants.is_empty(), "there is no change in this share of {}", listed.len());
+    let (program, uncompiled) = build(&copy, &mutants)?;
+    let begun = Instant::now();
+    let unchanged = judge(&program, &copy.folder.join(PACKAGE), 0, MINUTES_30)?;
+    ensure!(unchanged == Outcome::Unnoticed, "the simulations fail without a change: cargo test -p deployment-lite");
+    let limit = begun.elapsed() * LIMIT_FACTOR;
+    let mut tally = Tally { uncompiled: uncompiled.len(), ..Tally::default() };
+    for (number, mutant) in mutants.iter().filter(|(number, _)| !uncompiled.contains(number)) {
+        let begun = Instant::now();
+        let outcome = judge(&program, &copy.folder.join(PACKAGE), *number, limit)?;
+        println!("{number}/{} {outcome:?} ({:.1?}) {}", listed.len(), begun.elapsed(), mutant.name);
+        tally.count(outcome, &mutant.name);
     }
-    Ok(())
+    tally.judge()
 }
 
-/// Runs a test program, and ends it at its first failure: most changes are noticed within a second.
-pub fn until_failure(arguments: &[OsString]) -> Result<()> {
-    let (program, arguments) = arguments.split_first().context("a program to run is missing")?;
+/// The number of a share, and how many there are.
+fn parse_share(text: &str) -> Result<(usize, usize)> {
+    let numbers = text.split_once('/').and_then(|(share, of)| Some((share.parse().ok()?, of.parse().ok()?)));
+    numbers.filter(|(share, of)| share < of).with_context(|| format!("--shard {text}: K/N with K from 0 to N-1"))
+}
+
+/// Builds the simulations with all changes that can be compiled; returns the program, and the numbers of the others.
+fn build(copy: &Copy, mutants: &[(usize, &Mutant)]) -> Result<(PathBuf, BTreeSet<usize>)> {
+    let mut uncompiled = BTreeSet::new();
+    let library = copy.folder.join(PACKAGE).join("src/lib.rs");
+    let text = std::fs::read_to_string(&library).with_context(|| format!("failed to read {}", library.display()))?;
+    std::fs::write(&library, text + IN_FORCE).with_context(|| format!("failed to write {}", library.display()))?;
+    let files: BTreeSet<&str> = mutants.iter().map(|(_, mutant)| &*mutant.file).collect();
+    let read = |file| std::fs::read_to_string(copy.folder.join(file)).with_context(|| format!("failed to read {file}"));
+    let originals = files.into_iter().map(|file| Ok((file, read(file)?))).collect::<Result<BTreeMap<_, _>>>()?;
+    for _ in 0..ROUNDS_MAX {
+        let mut woven = BTreeMap::new();
+        for (file, text) in &originals {
+            let of_file =
+                mutants.iter().filter(|(number, mutant)| mutant.file == *file && !uncompiled.contains(number));
+            let file_woven =
+                weave(text, &of_file.copied().collect::<Vec<_>>()).with_context(|| format!("in {file}"))?;
+            std::fs::write(copy.folder.join(file), &file_woven.text)
+                .with_context(|| format!("failed to write {file}"))?;
+            woven.insert(*file, file_woven);
+        }
+        let mut cargo = process::bound("cargo");
+        cargo.args(["test", "--release", "--package", "deployment-lite", "--test", TEST, "--no-run"]);
+        cargo.arg("--message-format=json").current_dir(&copy.folder).env("CARGO_TARGET_DIR", &copy.target);
+        let output = cargo.stderr(Stdio::inherit()).output().context("failed to start cargo")?;
+        let told = String::from_utf8_lossy(&output.stdout);
+        let messages = told.lines().filter_map(|line| serde_json::from_str(line).ok());
+        let Built { program, errors } = Built::of(messages);
+        if let Some(program) = program.filter(|_| output.status.success()) {
+            return Ok((program, uncompiled));
+        }
+        let before = uncompiled.len();
+        for error in &errors {
+            let told = || format!("it does not compile, and not for a change:\n{}", error.rendered);
+            uncompiled.insert(error.mutant(&woven).with_context(told)?);
+        }
+        ensure!(uncompiled.len() > before, "it does not compile, and cargo does not say why");
+    }
+    bail!("it does not compile after {ROUNDS_MAX} rounds")
+}
+
+/// A line of what cargo tells in JSON, as far as it is of interest.
+#[derive(Deserialize)]
+struct Message {
+    message: Option<Diagnostic>,
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Diagnostic {
+    level: String,
+    rendered: String,
+    spans: Vec<Place>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Place {
+    file_name: String,
+    line_start: usize,
+    is_primary: bool,
+}
+
+#[derive(Default)]
+struct Built {
+    program: Option<PathBuf>,
+    errors: Vec<Diagnostic>,
+}
+
+impl Built {
+    fn of(messages: impl Iterator<Item = Message>) -> Self {
+        let mut built = Self::default();
+        for Message { message, target, executable } in messages {
+            // The operator itself is built, too.
+            let is_test = target.is_some_and(|target| target.name == TEST);
+            built.program = executable.filter(|_| is_test).or(built.program);
+            // "Aborting due to 3 previous errors" has no place.
+            built.errors.extend(message.filter(|told| told.level == "error" && !told.spans.is_empty()));
+        }
+        built
+    }
+}
+
+impl Diagnostic {
+    /// The change in whose arm it is.
+    fn mutant(&self, woven: &BTreeMap<&str, Woven>) -> Option<usize> {
+        let mut places: Vec<&Place> = self.spans.iter().collect();
+        places.sort_by_key(|place| !place.is_primary);
+        places.into_iter().find_map(|place| {
+            let arms = &woven.get(&*place.file_name)?.arms;
+            arms.iter().find(|(lines, _)| lines.contains(&place.line_start)).map(|(_, number)| *number)
+        })
+    }
+}
+
+/// Runs the simulations until the first fails: most changes are noticed within a second.
+fn judge(program: &Path, folder: &Path, number: usize, limit: Duration) -> Result<Outcome> {
     let mut child = process::bound(program)
-        .args(arguments)
+        .current_dir(folder)
+        .env("MUTANT", number.to_string())
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .with_context(|| format!("failed to start {}", program.display()))?;
-    for line in BufReader::new(child.stdout.take().context("its output is not ours")?).lines() {
-        let line = line.context("failed to read its output")?;
-        println!("{line}");
-        if is_failure(&line) {
-            child.kill().context("failed to end it")?;
-            child.wait().context("failed to wait for it")?;
-            bail!("ended at its first failure");
+    let output = BufReader::new(child.stdout.take().context("its output is not ours")?);
+    let (sender, lines) = mpsc::channel();
+    let reader = thread::spawn(move || output.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok()));
+    let until = Instant::now() + limit;
+    let outcome = loop {
+        match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(line) if is_failure(&line) => break Some(Outcome::Noticed),
+            Ok(_) => {}
+            Err(RecvTimeoutError::Timeout) => break Some(Outcome::RoundInCircles),
+            Err(RecvTimeoutError::Disconnected) => break None,
         }
+    };
+    if outcome.is_some() {
+        child.kill().context("failed to end it")?;
     }
     let ended = child.wait().context("failed to wait for it")?;
-    ensure!(ended.success(), "it failed: {ended}");
-    Ok(())
+    // It has nothing more to read.
+    let _ = reader.join();
+    Ok(outcome.unwrap_or(if ended.success() { Outcome::Unnoticed } else { Outcome::Noticed }))
 }
 
 fn is_failure(line: &str) -> bool {
     line.starts_with("test ") && line.ends_with("... FAILED")
 }
 
+impl<'a> Tally<'a> {
+    fn count(&mut self, outcome: Outcome, name: &'a str) {
+        match outcome {
+            Outcome::Noticed => self.noticed += 1,
+            Outcome::RoundInCircles => self.round_in_circles += 1,
+            Outcome::Unnoticed => self.unnoticed.push(name),
+        }
+    }
+
+    fn judge(&self) -> Result<()> {
+        let Self { noticed, round_in_circles, unnoticed, uncompiled } = self;
+        let noticed = noticed + round_in_circles;
+        let judged = noticed + unnoticed.len();
+        ensure!(judged > 0, "no change was judged: {uncompiled} did not compile");
+        let percent = noticed * 100 / judged;
+        println!(
+            "{noticed} of {judged} noticed ({percent} %), {round_in_circles} of them by a time-out; {uncompiled} did not \
+             compile; not noticed:\n{}",
+            unnoticed.join("\n")
+        );
+        ensure!(percent >= NOTICED_MIN, "fewer than {NOTICED_MIN} in a hundred; the others stand above");
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_test_program_is_ended_at_its_first_failure() {
-        let run = |script: &str| until_failure(&["sh".into(), "-c".into(), script.into()]);
-        assert!(run("echo 'test a ... ok'; echo 'test b ... FAILED'; exec sleep 600").is_err());
-        assert!(run("echo 'test result: FAILED. 0 passed; 1 failed'; exit 101").is_err());
-        assert!(run("kill -9 $$").is_err());
-        run("echo 'test a ... ok'").unwrap();
+    fn judged(script: &str, limit: Duration) -> Outcome {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("program");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        judge(&program, folder.path(), 7, limit).unwrap()
     }
 
     #[test]
-    fn what_was_refused_or_broken_off_is_not_judged() {
-        assert!([0, 2, 3].into_iter().all(is_whole));
-        assert!(![1, 4, 70, 130].into_iter().any(is_whole));
+    fn a_program_is_ended_at_its_first_failure_or_when_its_time_is_over() {
+        let (long, short) = (Duration::from_secs(600), Duration::from_millis(50));
+        let noticed = [
+            "echo 'test a ... ok'; echo 'test b ... FAILED'; exec sleep 600",
+            "exit 101",
+            "kill -9 $$",
+            "exit $MUTANT",
+        ];
+        assert!(noticed.iter().all(|script| judged(script, long) == Outcome::Noticed));
+        assert_eq!(judged("echo 'test a ... ok'", long), Outcome::Unnoticed);
+        assert_eq!(judged("exec sleep 600", short), Outcome::RoundInCircles);
     }
 
     #[test]
     fn four_of_five_have_to_be_noticed() {
-        let folder = std::env::temp_dir().join(format!("xtask-mutants-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let judged = |json: &str| {
-            std::fs::write(folder.join("outcomes.json"), json).unwrap();
-            judge(&folder).map_err(|error| error.to_string())
+        let tally = |noticed, unnoticed| Tally {
+            noticed,
+            round_in_circles: 1,
+            unnoticed: vec!["a change"; unnoticed],
+            uncompiled: 3,
         };
-        judged(r#"{"caught": 7, "timeout": 1, "missed": 2, "unviable": 3}"#).unwrap();
-        let too_few = judged(r#"{"caught": 79, "timeout": 0, "missed": 21, "unviable": 0}"#).unwrap_err();
-        assert!(too_few.starts_with("fewer than 80 in a hundred"), "{too_few}");
-        let none = judged(r#"{"caught": 0, "timeout": 0, "missed": 0, "unviable": 9}"#).unwrap_err();
-        assert!(none.starts_with("no mutant was judged"), "{none}");
-        std::fs::remove_dir_all(&folder).unwrap();
+        tally(7, 2).judge().unwrap();
+        let error = tally(78, 21).judge().unwrap_err().to_string();
+        assert!(error.starts_with("fewer than 80 in a hundred"), "{error}");
+        let none = Tally { uncompiled: 9, ..Tally::default() }.judge().unwrap_err().to_string();
+        assert!(none.starts_with("no change was judged"), "{none}");
+    }
+
+    #[test]
+    fn a_share_is_one_of_some() {
+        assert_eq!(parse_share("1/8").unwrap(), (1, 8));
+        for wrong in ["8/8", "1", "a/b", "1/0", ""] {
+            assert!(parse_share(wrong).unwrap_err().to_string().contains("K/N"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_laid_to_the_change_in_whose_arm_it_is() {
+        let told = [
+            r#"{"reason": "compiler-artifact", "target": {"name": "simulations"}, "executable": "/target/simulations"}"#,
+            r#"{"reason": "compiler-artifact", "target": {"name": "operator"}, "executable": "/target/operator"}"#,
+            r#"{"reason": "compiler-message", "message": {"level": "warning", "rendered": "hm", "spans": []}}"#,
+            r#"{"reason": "compiler-message", "message": {"level": "error", "rendered": "no", "spans":
+                [{"file_name": "src/b.rs", "line_start": 5, "is_primary": false},
+                 {"file_name": "src/a.rs", "line_start": 5, "is_primary": true}]}}"#,
+            r#"{"reason": "compiler-message", "message": {"level": "error", "rendered": "aborting", "spans": []}}"#,
+            r#"{"reason": "build-finished", "success": false}"#,
+        ];
+        let Built { program, errors } = Built::of(told.iter().map(|line| serde_json::from_str(line).unwrap()));
+        assert_eq!(program, Some(PathBuf::from("/target/simulations")));
+        let woven = |lines, number| Woven { text: String::new(), arms: vec![(lines, number)] };
+        let [error] = &errors[..] else { panic!("{errors:?}") };
+        assert_eq!(error.mutant(&[("src/a.rs", woven(4..6, 1)), ("src/b.rs", woven(4..6, 2))].into()), Some(1));
+        assert_eq!(error.mutant(&[("src/a.rs", woven(6..8, 1)), ("src/b.rs", woven(4..6, 2))].into()), Some(2));
+        assert_eq!(error.mutant(&[("src/a.rs", woven(6..8, 1))].into()), None);
     }
 }
