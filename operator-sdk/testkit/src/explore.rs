@@ -334,6 +334,8 @@ fn unlike(run: &Record, again: &Record) -> String {
     let differing = lines.zip(others).find(|(line, other)| line != other);
     match differing {
         Some((line, other)) => format!("the same seed gives two different runs; first\n  {line}\n  {other}"),
-        None => "the same seed gives two different runs, with the same requests".to_owned(),
+        None => "the same seed gives two different runs, with the same requests: something else than the seed decides, such \
+                 as a thread, the world outside, a map of `ahash`, a `select!` of tokio without `biased`"
+            .to_owned(),
     }
 }

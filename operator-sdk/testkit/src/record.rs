@@ -255,6 +255,13 @@ impl fmt::Display for LogLine {
     }
 }
 
+impl Violation {
+    /// The first line of what does not hold; what follows are particulars.
+    pub(crate) fn title(&self) -> &str {
+        self.message.lines().next().unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}: {}", clock(self.time), self.oracle, self.message)

@@ -17,6 +17,7 @@ use crate::{
 /// How much of a log is shown before and after what matters.
 const LINES_BEFORE: usize = 6;
 const LINES_AFTER: usize = 14;
+const LINES_WHOLE_MAX: usize = 40;
 /// How many violations of a finding, and how many findings, are shown in full.
 const VIOLATIONS_MAX: usize = 6;
 const FINDINGS_MAX: usize = 2;
@@ -77,8 +78,12 @@ impl Finding {
         self.violations.iter().any(|violation| violation.oracle == OUT_OF_DATE)
     }
 
-    /// The lines round what matters: where the first fault struck, and where something was first found broken.
+    /// The lines round what matters: where the first fault struck, and where something was first found broken. A short log is
+    /// shown whole.
     fn excerpt(&self) -> Vec<&str> {
+        if self.history.len() <= LINES_WHOLE_MAX {
+            return self.history.iter().map(|(_, line)| line.as_str()).collect();
+        }
         let broken = self.violations.first().map(|violation| violation.time);
         let place = |time: &Timestamp| self.history.partition_point(|(line, _)| line < time);
         let places: Vec<usize> = [self.struck, broken].iter().flatten().map(place).collect();
@@ -88,7 +93,7 @@ impl Finding {
         for (index, (_, line)) in self.history.iter().enumerate() {
             if is_near(index) {
                 lines.push(line.as_str());
-            } else if lines.last().is_some_and(|last| *last != "…") {
+            } else if lines.last() != Some(&"…") {
                 lines.push("…");
             }
         }
@@ -105,13 +110,14 @@ impl Verdict {
     /// Passes if every run came to what it comes to if nothing goes wrong, and all promises held.
     ///
     /// # Panics
-    /// If not, with the report.
+    /// If not, with the report; or if there was no plan to run, which proves nothing.
     #[track_caller]
     pub fn assert_converges(&self) {
-        if self.replayed {
-            println!("{self}");
-        }
         assert!(self.is_good(), "\n{self}");
+        assert!(
+            self.plans > 0,
+            "\n{self}nothing was tried: nobody on trial asked for anything that a fault could strike"
+        );
         println!("{self}");
     }
 }
@@ -149,11 +155,23 @@ impl fmt::Display for Verdict {
 
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for violation in self.violations.iter().take(VIOLATIONS_MAX) {
-            writeln!(formatter, "✗ {violation}")?;
+        // What is said again and again is told once, as of its first time.
+        let mut told: Vec<(&Violation, usize)> = Vec::new();
+        for violation in &self.violations {
+            let is_same = |first: &Violation| first.oracle == violation.oracle && first.title() == violation.title();
+            match told.iter_mut().find(|(first, _)| is_same(first)) {
+                Some((_, times)) => *times += 1,
+                None => told.push((violation, 1)),
+            }
         }
-        if let Some(more) = self.violations.len().checked_sub(VIOLATIONS_MAX).filter(|more| *more > 0) {
-            writeln!(formatter, "✗ and {more} more")?;
+        for (violation, times) in told.iter().take(VIOLATIONS_MAX) {
+            writeln!(formatter, "✗ {violation}")?;
+            if *times > 1 {
+                writeln!(formatter, "  and {} times more", times - 1)?;
+            }
+        }
+        if let Some(more) = told.len().checked_sub(VIOLATIONS_MAX).filter(|more| *more > 0) {
+            writeln!(formatter, "✗ and {more} others")?;
         }
         let saved = Saved::of(self.seed, &self.plan, &self.strikes);
         let plan = saved.text().unwrap_or_default();
@@ -169,7 +187,9 @@ impl fmt::Display for Finding {
             let (replay, path) = (crate::explore::REPLAY, path.display());
             let test = format!("{package}{features}{}", saved.test);
             writeln!(formatter, "replay: {replay}={path} cargo test {test} -- --exact --nocapture")?;
-            writeln!(formatter, "keep:   mkdir -p testdata/plans && cp {path} testdata/plans/")?;
+            if !self.plan.faults.is_empty() {
+                writeln!(formatter, "keep:   mkdir -p testdata/plans && cp {path} testdata/plans/")?;
+            }
         }
         Ok(())
     }

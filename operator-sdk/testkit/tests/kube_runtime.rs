@@ -41,7 +41,8 @@ async fn run(client: Client) {
 }
 
 fn of(client: impl Fn(&Environment) -> Client + Copy + Send + Sync + 'static) -> Simulation {
-    let maps = ["a", "b", "c", "d"].map(|name| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}));
+    let maps =
+        ["a", "b", "c", "d"].map(|name| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}));
     Simulation::new()
         .process(NAME, User::administrator(), move |environment| async move {
             run(client(&environment)).await;

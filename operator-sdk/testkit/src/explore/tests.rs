@@ -318,6 +318,24 @@ fn a_simulation_that_fails_without_faults_is_not_explored() {
     assert!(verdict.to_string().contains("\nit is wrong without any fault"), "{verdict}");
 }
 
+#[test]
+fn who_ends_with_an_error_of_his_own_is_wrong() {
+    let gives_up = |_: Environment| async { Err("no configuration".to_owned()) };
+    let verdict = Simulation::new().process("gives-up", User::administrator(), gives_up).explore(Faults::single());
+    assert_eq!(verdict.findings[0].violations[0].oracle, "O5 log");
+    // He is started again and again, and ends so each time, which is told once.
+    let report = verdict.findings[0].to_string();
+    assert_eq!(report.lines().filter(|line| line.starts_with('✗')).count(), 1, "{report}");
+    assert!(report.contains(" times more\n"), "{report}");
+}
+
+#[test]
+#[should_panic(expected = "nothing was tried")]
+fn that_nothing_was_tried_is_no_success() {
+    let idle = |_: Environment| async { std::future::pending().await };
+    Simulation::new().process("idle", User::administrator(), idle).explore(Faults::single()).assert_converges();
+}
+
 /// Replays these files: their names and what they hold.
 fn replayed_files(bug: Bug, files: &[(String, String)]) -> Verdict {
     let test = std::thread::current().name().unwrap_or_default().replace("::", "-");

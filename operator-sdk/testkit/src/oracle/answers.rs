@@ -15,7 +15,7 @@ pub(crate) fn judge(record: &Record) -> Vec<Violation> {
         let answer = request.answer.as_ref().filter(|answer| !answer.is_fault)?;
         let is_race = is_undisturbed && is_unexpected(request, answer.code);
         let oracle = if is_race { "O5 races" } else { "O5 answers" };
-        let message = format!("{request}\n  {}", answer.message);
+        let message = format!("{}\n  {request}", answer.message);
         (is_race || NEVER.contains(&answer.code)).then_some(Violation { oracle, time: request.sent, message })
     });
     let told = record.log.iter().filter(|line| line.is_error && (is_undisturbed || line.text.contains("panicked")));

@@ -167,7 +167,7 @@ impl Process {
                     match ended {
                         Ok(Ok(())) if *life.stopping.borrow() => world.log(false, format!("{} stopped", self.name())),
                         Ok(Ok(())) => world.log(false, format!("{} ended", self.name())),
-                        Ok(Err(error)) => world.log(false, format!("{} ended: {error}", self.name())),
+                        Ok(Err(error)) => world.log(true, format!("{} ended: {error}", self.name())),
                         Err(panic) => world.log(true, format!("{} panicked: {panic}", self.name())),
                     }
                     ends_in_a_row = if started.elapsed() < WELL_AFTER { ends_in_a_row + 1 } else { 1 };
