@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use self::list::Mutation;
-use crate::{paths, process};
+use crate::{cluster::lock::Lock, paths, process};
 
 /// Where the behaviours of deployment-lite are listed.
 const LIST: &str = "operators/deployment-lite/BEHAVIOURS.md";
@@ -90,16 +90,19 @@ fn choose(mut all: Vec<Mutation>, arguments: &Arguments) -> Result<Vec<Mutation>
     Ok(chosen)
 }
 
-/// A copy of the work tree's files, built into the same target folder, so that only our own crates are built anew.
+/// A copy of the work tree's files, built into the same target folder, so that only our own crates are built anew. One command
+/// at a time has it.
 pub struct Copy {
     pub folder: PathBuf,
     pub target: PathBuf,
+    _lock: Lock,
 }
 
 impl Copy {
     pub fn make(root: &Path) -> Result<Self> {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        let copy = Self { folder: target.join("mutations"), target };
+        let lock = Lock::take(&target.join("mutations.lock"), "the copy of the work tree")?;
+        let copy = Self { folder: target.join("mutations"), target, _lock: lock };
         let mut list = Command::new("git");
         list.args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root);
         let files = process::output("list the files of the work tree", &mut list, Duration::from_secs(60))?;

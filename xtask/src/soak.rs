@@ -24,6 +24,9 @@ pub struct Arguments {
     /// Only a share of `mutants`, as in 1/8
     #[arg(long, value_name = "K/N")]
     shard: Option<String>,
+    /// Only those of `mutants` with this text in their name, as in core/scaling.rs
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -40,7 +43,7 @@ enum What {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let tests: &[&str] = match arguments.what {
         What::Election => &["--package", "operator-sdk", "--test", "leader_election", "in_worlds_that_nobody_has_seen"],
-        What::Mutants => return mutants::run(arguments.shard.as_deref()),
+        What::Mutants => return mutants::run(arguments.shard.as_deref(), &arguments.only),
         What::Faults => &["--package", "deployment-lite", "--features", "soak", "--test", "simulations"],
     };
     let mut command = Command::new("cargo");

@@ -17,6 +17,7 @@ use crate::{
 /// How much of a log is shown before and after what matters.
 const LINES_BEFORE: usize = 6;
 const LINES_AFTER: usize = 14;
+/// A log of no more lines is shown whole.
 const LINES_WHOLE_MAX: usize = 40;
 /// How many violations of a finding, and how many findings, are shown in full.
 const VIOLATIONS_MAX: usize = 6;
@@ -116,7 +117,7 @@ impl Verdict {
         assert!(self.is_good(), "\n{self}");
         assert!(
             self.plans > 0,
-            "\n{self}nothing was tried: nobody on trial asked for anything that a fault could strike"
+            "\n{self}nothing was tried: no fault that was chosen strikes anything that somebody on trial asks for"
         );
         println!("{self}");
     }

@@ -8,9 +8,8 @@
 //!
 //! `fastrand`, of which kube-runtime's back-off takes its jitter, asks the clock instead, and is given its seed.
 //!
-//! It does not reach what asks the kernel without libc, nor what all threads share and some other thread has drawn before:
-//! the order of a map of `ahash` differs from process to process. Elsewhere than on Linux it changes nothing, and runs are
-//! not repeatable.
+//! It does not reach what asks the kernel without libc, nor what all threads share: the order of a map of `ahash` differs from
+//! map to map. Elsewhere than on Linux it changes nothing, and runs are not repeatable.
 
 use std::{cell::Cell, panic::resume_unwind, thread};
 

@@ -47,7 +47,8 @@ impl fmt::Debug for Step {
             Self::Act(_) => return formatter.write_str("act"),
         };
         let name = |object: &Value| format!("{} {}", text(&object["kind"]), text(&object["metadata"]["name"]));
-        write!(formatter, "{verb} {}", manifest.0.iter().map(name).collect::<Vec<_>>().join(", "))
+        let names: Vec<String> = manifest.0.iter().map(name).collect();
+        write!(formatter, "{verb} {}", if names.is_empty() { "nothing".to_owned() } else { names.join(", ") })
     }
 }
 

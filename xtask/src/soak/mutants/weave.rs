@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 /// The function, at the root of the crate, that says which change is in force; appended to its `lib.rs`.
@@ -60,52 +60,69 @@ pub(super) struct Woven {
 /// Weaves changes, each with its number, into the text of their file.
 ///
 /// # Errors
-/// If a span is not in the text.
+/// If a span is not in the text, or a change not in the body of a function.
 pub(super) fn weave(text: &str, mutants: &[(usize, &Mutant)]) -> Result<Woven> {
     let mut functions: Vec<&Function> = mutants.iter().map(|(_, mutant)| &mutant.function).collect();
     functions.sort_by_key(|function| (function.span.start, std::cmp::Reverse(function.span.end)));
     let mut woven = Woven { text: String::new(), arms: Vec::new() };
     let mut done = 0;
     for function in functions {
-        let span = offsets(text, function.span)?;
+        let span = offsets_of(text, function.span)?;
         // Done before, or a part of one that was.
         if span.start < done {
             continue;
         }
-        let opening = text[span.clone()].find('{').context("a function has no body")?;
+        let opening = opening_of(&text[span.clone()]).context("a function has no body")?;
         let body = span.start + opening + 1..span.end - 1;
         woven.text += &text[done..body.start];
         woven.text += "match crate::mutant_in_force() {\n";
         for (number, mutant) in mutants {
-            let change = offsets(text, mutant.span)?;
+            let change = offsets_of(text, mutant.span)?;
             if change.start < body.start || change.end > body.end {
                 continue;
             }
             let (before, after) = (&text[body.start..change.start], &text[change.end..body.end]);
-            let first = lines(&woven.text);
+            let first = last_line_of(&woven.text);
             let changed = format!("{before}{}{after}", mutant.replacement);
-            woven.text += &format!("{number} => {},\n", block(&changed, &function.return_type));
-            woven.arms.push((first..lines(&woven.text), *number));
+            woven.text += &format!("{number} => {},\n", expression_of(&changed, &function.return_type));
+            woven.arms.push((first..last_line_of(&woven.text), *number));
         }
-        woven.text += &format!("_ => {},\n}}", block(&text[body.clone()], &function.return_type));
+        woven.text += &format!("_ => {},\n}}", expression_of(&text[body.clone()], &function.return_type));
         done = body.end;
     }
     woven.text += &text[done..];
+    ensure!(woven.arms.len() == mutants.len(), "a change is outside of every body");
     Ok(woven)
 }
 
-/// A body as an expression. Each iterator that is hidden behind an `impl Iterator` has a type of its own, and a list has not.
-fn block(body: &str, return_type: &str) -> String {
-    let is_hidden = return_type.contains("impl Iterator");
-    if is_hidden { format!("Vec::from_iter({{{body}}}).into_iter()") } else { format!("{{{body}}}") }
+/// A body as an expression. Each iterator that is hidden behind an `impl Iterator` has a type of its own; a list of them has
+/// one that they share.
+fn expression_of(body: &str, return_type: &str) -> String {
+    let hidden = return_type.split_once("impl Iterator<Item").and_then(|(_, item)| item.trim().strip_prefix('='));
+    match hidden.and_then(|item| item.trim().strip_suffix('>')) {
+        Some(item) => format!("Vec::<{item}>::from_iter({{{body}}}).into_iter()"),
+        None => format!("{{{body}}}"),
+    }
+}
+
+/// Where a function's body opens, behind comments and attributes.
+fn opening_of(function: &str) -> Option<usize> {
+    let mut start = 0;
+    for line in function.split_inclusive('\n') {
+        if !["//", "#["].iter().any(|mark| line.trim_start().starts_with(mark)) {
+            break;
+        }
+        start += line.len();
+    }
+    Some(start + function[start..].find('{')?)
 }
 
 /// The number of the line that a text ends in.
-fn lines(text: &str) -> usize {
+fn last_line_of(text: &str) -> usize {
     text.matches('\n').count() + 1
 }
 
-fn offsets(text: &str, span: Span) -> Result<Range<usize>> {
+fn offsets_of(text: &str, span: Span) -> Result<Range<usize>> {
     let of = |place: Place| {
         let line = text.split_inclusive('\n').nth(place.line - 1)?;
         let column = line.char_indices().map(|(index, _)| index).chain([line.len()]).nth(place.column - 1)?;
@@ -119,7 +136,7 @@ fn offsets(text: &str, span: Span) -> Result<Range<usize>> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "/// Größe.
+    const TEXT: &str = "/// Größe {ä}.
 pub(crate) fn grows(size: i32) -> bool {
     let ä = 1; size > ä
 }
@@ -145,14 +162,14 @@ fn sizes(all: &[i32]) -> impl Iterator<Item = &i32> {
 
     #[test]
     fn each_change_has_an_arm_and_all_other_numbers_leave_the_function_as_it_is() {
-        let function = [2, 1, 4, 2];
+        let function = [1, 1, 4, 2];
         let operator = mutant([3, 21, 3, 22], function, "-> bool", "<");
         let value = mutant([3, 5, 3, 24], function, "-> bool", "true");
         let hidden = mutant([7, 5, 7, 15], [6, 1, 8, 2], "-> impl Iterator<Item = &i32>", "[].iter()");
         let woven = weave(TEXT, &[(7, &operator), (8, &value), (9, &hidden)]).unwrap();
         assert_eq!(
             woven.text,
-            "/// Größe.
+            "/// Größe {ä}.
 pub(crate) fn grows(size: i32) -> bool {match crate::mutant_in_force() {
 7 => {
     let ä = 1; size < ä
@@ -166,10 +183,10 @@ _ => {
 }}
 
 fn sizes(all: &[i32]) -> impl Iterator<Item = &i32> {match crate::mutant_in_force() {
-9 => Vec::from_iter({
+9 => Vec::<&i32>::from_iter({
     [].iter()
 }).into_iter(),
-_ => Vec::from_iter({
+_ => Vec::<&i32>::from_iter({
     all.iter()
 }).into_iter(),
 }}
@@ -179,8 +196,10 @@ _ => Vec::from_iter({
     }
 
     #[test]
-    fn a_span_that_is_not_in_the_file_is_an_error() {
+    fn a_change_that_is_in_no_body_is_an_error() {
         let elsewhere = mutant([30, 1, 30, 2], [2, 1, 4, 2], "-> bool", "");
         assert!(weave(TEXT, &[(1, &elsewhere)]).unwrap_err().to_string().contains("there is no"));
+        let outside = mutant([2, 23, 2, 26], [2, 1, 4, 2], "-> bool", "u32");
+        assert!(weave(TEXT, &[(1, &outside)]).unwrap_err().to_string().contains("outside of every body"));
     }
 }
