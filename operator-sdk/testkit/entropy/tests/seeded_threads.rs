@@ -1,5 +1,7 @@
 //! On a seeded thread all follows from the seed, in this process and in another; on every other thread nothing does.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::{
     collections::{HashMap, HashSet},
     env,
