@@ -1,7 +1,7 @@
 //! `cargo xtask soak mutants`: what deployment-lite sees, decides and does is changed in each way that `cargo mutants` knows,
 //! and the simulations alone have to notice. What they did not notice stands in docs/track-record.md.
 //!
-//! `cargo mutants` itself builds anew for each change, which takes hours. Here one build has all of them ([`weave`]), and an
+//! `cargo mutants` itself builds anew for each change, which takes hours. Here one build has all of them (`weave.rs`), and an
 //! environment variable says which is in force.
 
 mod weave;
