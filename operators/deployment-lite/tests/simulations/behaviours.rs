@@ -301,6 +301,26 @@ behaviours! {
         assert_eq!(names(&record.settled[6].state), left(&[3]));
     }
 
+    fn of_pods_that_do_not_serve_the_younger_go_first_but_those_that_were_restarted_more_often_before_them<M>() {
+        // On one node, so that none has more neighbours, and with a minute between two steps, so that ages differ.
+        let grown_and_shrunk = |behaviour: Behaviour| {
+            let mut wanted = deployment::<M>("web");
+            wanted["spec"]["template"]["spec"]["containers"][0]["image"] = BAD.into();
+            let simulation = nodes::<M>(Nodes::new(1).with_image("bad", behaviour))
+                .with(wanted.into())
+                .then(change::<M>(json!({"replicas": 6})))
+                .then(change::<M>(json!({"replicas": 3})))
+                .then(image::<M>("web:1"));
+            let limits = Limits { settles_after: Duration::from_secs(60), ..Limits::default() };
+            let record = run(&simulation.limits(limits));
+            [0, 1, 2].map(|step| names(&record.settled[step].state))
+        };
+        let [old, _, left] = grown_and_shrunk(Behaviour::never_ready());
+        assert_eq!(left, old);
+        let [old, all, left] = grown_and_shrunk(Behaviour::crash_loops());
+        assert_eq!(left, &all - &old);
+    }
+
     fn who_has_no_node_goes_before_who_runs_and_doubles_go_before_singles<M>() {
         // Three nodes with two places each.
         let simulation = |replicas: u32| {
