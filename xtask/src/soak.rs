@@ -24,9 +24,9 @@ pub struct Arguments {
     /// Only a share of `mutants`, as in 1/8
     #[arg(long, value_name = "K/N")]
     shard: Option<String>,
-    /// Only those of `mutants` with this text in their name, as in core/scaling.rs
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    only: String,
+    /// Only those of `mutants` with this text in their name, as in core/scaling.rs; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    only: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]

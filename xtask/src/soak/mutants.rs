@@ -47,8 +47,9 @@ struct Tally<'a> {
     uncompiled: usize,
 }
 
-/// Runs a share of them, as in `1/8` (of eight shares the second), or all; and of these only those with a text in their name.
-pub fn run(share: Option<&str>, only: &str) -> Result<()> {
+/// Runs a share of them, as in `1/8` (of eight shares the second), or all; and of these only those with one of the
+/// texts in their name, if there are any.
+pub fn run(share: Option<&str>, only: &[String]) -> Result<()> {
     let (share, shares) = share.map_or(Ok((0, 1)), parse_share)?;
     ensure!(
         process::find_program("cargo-mutants").is_some(),
@@ -60,9 +61,14 @@ pub fn run(share: Option<&str>, only: &str) -> Result<()> {
     let listed = process::output("list the changes", &mut list, LIST_LIMIT)?;
     let listed: Vec<Mutant> = serde_json::from_str(&listed).context("failed to read the list of changes")?;
     // Zero is for none of them.
-    let is_meant = |(number, mutant): &(usize, &Mutant)| number % shares == share && mutant.name.contains(only);
+    let is_picked = |name: &str| only.is_empty() || only.iter().any(|text| name.contains(text));
+    let is_meant = |(number, mutant): &(usize, &Mutant)| number % shares == share && is_picked(&mutant.name);
     let mutants: Vec<(usize, &Mutant)> = (1..).zip(&listed).filter(is_meant).collect();
-    ensure!(!mutants.is_empty(), "none of the {} changes is in this share, with {only:?} in its name", listed.len());
+    ensure!(
+        !mutants.is_empty(),
+        "none of the {} changes is in this share and has one of {only:?} in its name",
+        listed.len()
+    );
     let (program, uncompiled) = build(&copy, &mutants)?;
     let folder = copy.folder.join(PACKAGE);
     let unchanged = try_out(&program, &folder, 0, PROCESSOR_SECONDS_MAX)?;

@@ -321,6 +321,38 @@ behaviours! {
         assert_eq!(left, &all - &old);
     }
 
+    fn while_paused_the_rest_of_a_former_template_goes_once_the_present_one_has_the_whole_size<M>() {
+        let mut wanted = deployment::<M>("web");
+        wanted["spec"]["strategy"] = json!({"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
+        // Not yet ready when the rollout is paused, and available when it is scaled.
+        let minutes_3 = Duration::from_secs(180);
+        let simulation = nodes::<M>(Nodes::new(3).with_image("slow", Behaviour::ready_after(minutes_3..=minutes_3)))
+            .with(wanted.into())
+            .then(image::<M>("slow:2"))
+            .then(change::<M>(json!({"paused": true})))
+            .then(change::<M>(json!({"replicas": 1})))
+            .then(change::<M>(json!({"paused": false})));
+        let record = run(&simulation);
+        assert_eq!(shown::<M>(&record, 2), ["slow:2 1/1 r2", "web:1 3/3 r1"]);
+        assert_eq!(shown::<M>(&record, 3), ["slow:2 1/1 r2"]);
+    }
+
+    fn who_waits_for_a_node_goes_before_who_waits_on_one<M>() {
+        let mut wanted = deployment::<M>("web");
+        wanted["spec"]["replicas"] = 6.into();
+        wanted["spec"]["template"]["spec"]["containers"][0]["image"] = BAD.into();
+        let simulation = nodes::<M>(Nodes::new(1).with_room(4).with_image("bad", Behaviour::image_missing()))
+            .with(wanted.into())
+            .then(change::<M>(json!({"replicas": 4})))
+            .then(image::<M>("web:1"));
+        let record = run(&simulation);
+        let state = |step: usize| &record.settled[step].state;
+        let placed = pods(state(0)).filter(|pod| pod["spec"]["nodeName"].is_string());
+        let placed: BTreeSet<String> = placed.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect();
+        assert_eq!((placed.len(), names(state(0)).len()), (4, 6));
+        assert_eq!(names(state(1)), placed);
+    }
+
     fn who_has_no_node_goes_before_who_runs_and_doubles_go_before_singles<M>() {
         // Three nodes with two places each.
         let simulation = |replicas: u32| {
