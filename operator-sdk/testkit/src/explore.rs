@@ -151,6 +151,9 @@ impl Case {
 
 impl Simulation {
     /// Runs with nothing going wrong, and then with each plan of these faults.
+    ///
+    /// # Panics
+    /// If there is nothing that a fault could strike, which would prove nothing.
     pub fn explore(&self, faults: Faults) -> Verdict {
         let mut verdict = self.explored(faults);
         verdict.findings.iter_mut().for_each(|finding| finding.feature = faults.feature);
@@ -237,6 +240,7 @@ impl Simulation {
     fn cases(&self, faults: Faults, record: &Record) -> Vec<Case> {
         let processes: BTreeSet<&str> = self.process_names().collect();
         let mut singles = enumerate::singles(record, &processes);
+        assert!(!singles.is_empty(), "there is nothing to explore: nobody on trial asks the server for anything");
         if faults.is_hostile {
             singles.extend(enumerate::hostile(record, &processes));
         }

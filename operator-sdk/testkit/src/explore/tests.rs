@@ -330,8 +330,8 @@ fn who_ends_with_an_error_of_his_own_is_wrong() {
 }
 
 #[test]
-#[should_panic(expected = "nothing was tried")]
-fn that_nothing_was_tried_is_no_success() {
+#[should_panic(expected = "nobody on trial asks the server for anything")]
+fn that_nothing_can_be_tried_is_no_success() {
     let idle = |_: Environment| async { std::future::pending().await };
     Simulation::new().process("idle", User::administrator(), idle).explore(Faults::single()).assert_converges();
 }
