@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response, header};
+use http::{Method, Request, Response, header};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use kube::{Client, client::Body};
@@ -186,11 +186,16 @@ impl Run<'_> {
 
     async fn step(&mut self, step: &Step) -> Answer {
         for attempt in 0.. {
-            let (answer, body) = send(self.client, self.build(step)).await;
+            let request = self.build(step);
+            let written = (request.method() != Method::GET).then(|| request.uri().path().to_owned());
+            let (answer, body) = send(self.client, request).await;
             if let (Some(name), Some(body)) = (&step.watch, body) {
                 self.watches.insert(name.clone(), self.watch(step, body));
             }
             if step.until.is_none_or(|code| code == answer.code) || attempt > ATTEMPTS {
+                if let Some(path) = written {
+                    self.let_cache_see(&path, &answer).await;
+                }
                 return answer;
             }
             tokio::time::sleep(ASK_AGAIN).await;
@@ -252,10 +257,25 @@ impl Run<'_> {
         gathered
     }
 
+    /// Waits until the server's cache has what was written: a write begins with the cached object, or with the stored one if
+    /// that is not there yet, and where an apply has emptied labels these two are not the same.
+    async fn let_cache_see(&self, path: &str, answer: &Answer) {
+        let metadata = &answer.body["metadata"];
+        let (Some(name), Some(revision)) = (metadata["name"].as_str(), metadata["resourceVersion"].as_str()) else {
+            return;
+        };
+        let collection = path.rsplit_once(&format!("/{name}")).map_or(path, |(collection, _)| collection);
+        self.read_not_older(collection, revision).await;
+    }
+
     /// Waits until the server's cache of a kind has all that was written.
     async fn catch_up(&self, collection: &str) {
         let newest = send(self.client, request("GET", &format!("{collection}?limit=1"), None)).await.0;
         let Some(revision) = newest.body["metadata"]["resourceVersion"].as_str() else { return };
+        self.read_not_older(collection, revision).await;
+    }
+
+    async fn read_not_older(&self, collection: &str, revision: &str) {
         let query = format!("resourceVersion={revision}&resourceVersionMatch=NotOlderThan&limit=1");
         send(self.client, request("GET", &format!("{collection}?{query}"), None)).await;
     }
