@@ -264,8 +264,10 @@ impl Run<'_> {
         let (Some(name), Some(revision)) = (metadata["name"].as_str(), metadata["resourceVersion"].as_str()) else {
             return;
         };
-        let collection = path.rsplit_once(&format!("/{name}")).map_or(path, |(collection, _)| collection);
-        self.read_not_older(collection, revision).await;
+        // A creation is sent to the collection, all else to the object or to a part of it.
+        let segments: Vec<&str> = path.split('/').collect();
+        let end = segments.iter().rposition(|segment| *segment == name).unwrap_or(segments.len());
+        self.read_not_older(&segments[..end].join("/"), revision).await;
     }
 
     /// Waits until the server's cache of a kind has all that was written.
