@@ -6,7 +6,7 @@
 mod api;
 mod end_to_end;
 mod layering;
-mod libtest;
+pub mod libtest;
 mod static_checks;
 mod step;
 mod table;

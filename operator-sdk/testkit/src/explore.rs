@@ -334,8 +334,9 @@ fn unrepeated(run: &Record, again: &Record) -> Option<Violation> {
 /// How two runs differ that should not.
 fn unlike(run: &Record, again: &Record) -> String {
     let line = |run: &Record, index| run.requests.get(index).map_or_else(|| "nothing".to_owned(), ToString::to_string);
-    let pairs = (0..run.requests.len().max(again.requests.len())).map(|index| (line(run, index), line(again, index)));
-    match { pairs }.find(|(line, other)| line != other) {
+    let count = run.requests.len().max(again.requests.len());
+    let differing = (0..count).map(|index| (line(run, index), line(again, index))).find(|(line, other)| line != other);
+    match differing {
         Some((line, other)) => format!("the same seed gives two different runs; first\n  {line}\n  {other}"),
         None => "the same seed gives two different runs, with the same requests: something else than the seed decides, such \
                  as a thread, the world outside, a map of `ahash`, a `select!` of tokio without `biased`"

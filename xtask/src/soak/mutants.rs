@@ -18,7 +18,7 @@ use rustix::process::Signal;
 use serde::Deserialize;
 
 use self::weave::{IN_FORCE, Mutant, Woven, weave};
-use crate::{mutations::Copy, paths, process};
+use crate::{mutations::Copy, paths, process, test::libtest};
 
 const PACKAGE: &str = "operators/deployment-lite";
 const TEST: &str = "simulations";
@@ -39,7 +39,7 @@ enum Outcome {
 }
 
 /// What became of all of them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Tally<'a> {
     noticed: usize,
     round_in_circles: usize,
@@ -63,18 +63,15 @@ pub fn run(share: Option<&str>, only: &[String]) -> Result<()> {
     // Zero is for none of them.
     let is_picked = |name: &str| only.is_empty() || only.iter().any(|text| name.contains(text));
     let is_meant = |(number, mutant): &(usize, &Mutant)| number % shares == share && is_picked(&mutant.name);
-    let mutants: Vec<(usize, &Mutant)> = (1..).zip(&listed).filter(is_meant).collect();
-    ensure!(
-        !mutants.is_empty(),
-        "none of the {} changes is in this share and has one of {only:?} in its name",
-        listed.len()
-    );
-    let (program, uncompiled) = build(&copy, &mutants)?;
+    let mut mutants: BTreeMap<usize, &Mutant> = (1..).zip(&listed).filter(is_meant).collect();
+    let picked = mutants.len();
+    ensure!(picked > 0, "none of the {} changes is in this share and has one of {only:?} in its name", listed.len());
+    let program = build(&copy, &mut mutants)?;
     let folder = copy.folder.join(PACKAGE);
     let unchanged = try_out(&program, &folder, 0, PROCESSOR_SECONDS_MAX)?;
     ensure!(unchanged == Outcome::Unnoticed, "without a change, too: {unchanged:?}; try cargo test -p deployment-lite");
-    let mut tally = Tally { uncompiled: uncompiled.len(), ..Tally::default() };
-    for (number, mutant) in mutants.iter().filter(|(number, _)| !uncompiled.contains(number)) {
+    let mut tally = Tally { uncompiled: picked - mutants.len(), ..Tally::default() };
+    for (number, mutant) in &mutants {
         let begun = Instant::now();
         let outcome = try_out(&program, &folder, *number, PROCESSOR_SECONDS_MAX)?;
         println!("{number}/{} {outcome:?} ({:.1?}) {}", listed.len(), begun.elapsed(), mutant.name);
@@ -89,52 +86,59 @@ fn parse_share(text: &str) -> Result<(usize, usize)> {
     numbers.filter(|(share, of)| share < of).with_context(|| format!("--shard {text}: K/N with K from 0 to N-1"))
 }
 
-fn listed_name<'a>(mutants: &[(usize, &'a Mutant)], number: usize) -> &'a str {
-    mutants.iter().find(|(held, _)| *held == number).map_or("", |(_, mutant)| &mutant.name)
-}
-
-/// Builds the simulations with all changes that can be compiled; returns the program, and the numbers of the others.
-fn build(copy: &Copy, mutants: &[(usize, &Mutant)]) -> Result<(PathBuf, BTreeSet<usize>)> {
-    let mut uncompiled = BTreeSet::new();
+/// Builds the simulations with all changes that can be compiled, and takes the others out; returns the program.
+fn build(copy: &Copy, mutants: &mut BTreeMap<usize, &Mutant>) -> Result<PathBuf> {
     let library = copy.folder.join(PACKAGE).join("src/lib.rs");
     let text = std::fs::read_to_string(&library).with_context(|| format!("failed to read {}", library.display()))?;
     std::fs::write(&library, text + IN_FORCE).with_context(|| format!("failed to write {}", library.display()))?;
-    let files: BTreeSet<&str> = mutants.iter().map(|(_, mutant)| &*mutant.file).collect();
+    let files: BTreeSet<&str> = mutants.values().map(|mutant| &*mutant.file).collect();
     let read = |file| std::fs::read_to_string(copy.folder.join(file)).with_context(|| format!("failed to read {file}"));
     let originals = files.into_iter().map(|file| Ok((file, read(file)?))).collect::<Result<BTreeMap<_, _>>>()?;
     for _ in 0..ROUNDS_MAX {
-        let mut woven = BTreeMap::new();
-        for (file, text) in &originals {
-            let of_file =
-                mutants.iter().filter(|(number, mutant)| mutant.file == *file && !uncompiled.contains(number));
-            let file_woven =
-                weave(text, &of_file.copied().collect::<Vec<_>>()).with_context(|| format!("in {file}"))?;
-            std::fs::write(copy.folder.join(file), &file_woven.text)
-                .with_context(|| format!("failed to write {file}"))?;
-            woven.insert(*file, file_woven);
+        let woven = weave_all(&copy.folder, &originals, mutants)?;
+        let Built { program, errors } = compile(copy)?;
+        if let Some(program) = program {
+            return Ok(program);
         }
-        let mut cargo = process::bound("cargo");
-        cargo.args(["test", "--release", "--package", "deployment-lite", "--test", TEST, "--no-run"]);
-        cargo.arg("--message-format=json").current_dir(&copy.folder).env("CARGO_TARGET_DIR", &copy.target);
-        let output = cargo.stderr(Stdio::inherit()).output().context("failed to start cargo")?;
-        let told = String::from_utf8_lossy(&output.stdout);
-        let messages = told.lines().filter_map(|line| serde_json::from_str(line).ok());
-        let Built { program, errors } = Built::of(messages);
-        if let Some(program) = program.filter(|_| output.status.success()) {
-            return Ok((program, uncompiled));
-        }
-        let before = uncompiled.len();
+        let before = mutants.len();
         for error in &errors {
             let told = || format!("it does not compile, and not for a change:\n{}", error.rendered);
             let number = error.mutant(&woven).with_context(told)?;
-            if uncompiled.insert(number) {
+            if let Some(mutant) = mutants.remove(&number) {
                 let why = error.rendered.lines().next().unwrap_or_default();
-                println!("{number} does not compile: {why}: {}", listed_name(mutants, number));
+                println!("{number} does not compile: {why}: {}", mutant.name);
             }
         }
-        ensure!(uncompiled.len() > before, "it does not compile, and cargo does not say why");
+        ensure!(mutants.len() < before, "it does not compile, and cargo does not say why");
     }
     bail!("it does not compile after {ROUNDS_MAX} rounds")
+}
+
+/// Writes each file with its changes.
+fn weave_all<'a>(
+    folder: &Path,
+    originals: &BTreeMap<&'a str, String>,
+    mutants: &BTreeMap<usize, &Mutant>,
+) -> Result<BTreeMap<&'a str, Woven>> {
+    let mut all = BTreeMap::new();
+    for (file, text) in originals {
+        let of_file = mutants.iter().filter(|(_, mutant)| mutant.file == *file);
+        let of_file: Vec<(usize, &Mutant)> = of_file.map(|(number, mutant)| (*number, *mutant)).collect();
+        let woven = weave(text, &of_file).with_context(|| format!("in {file}"))?;
+        std::fs::write(folder.join(file), &woven.text).with_context(|| format!("failed to write {file}"))?;
+        all.insert(*file, woven);
+    }
+    Ok(all)
+}
+
+fn compile(copy: &Copy) -> Result<Built> {
+    let mut cargo = process::bound("cargo");
+    cargo.args(["test", "--release", "--package", "deployment-lite", "--test", TEST, "--no-run"]);
+    cargo.arg("--message-format=json").current_dir(&copy.folder).env("CARGO_TARGET_DIR", &copy.target);
+    let output = cargo.stderr(Stdio::inherit()).output().context("failed to start cargo")?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    let built = Built::of(told.lines().filter_map(|line| serde_json::from_str(line).ok()));
+    Ok(Built { program: built.program.filter(|_| output.status.success()), ..built })
 }
 
 /// A line of what cargo tells in JSON, as far as it is of interest.
@@ -206,7 +210,7 @@ fn try_out(program: &Path, folder: &Path, number: usize, processor_seconds: u32)
         .spawn()
         .with_context(|| format!("failed to start {}", program.display()))?;
     let lines = BufReader::new(child.stdout.take().context("its output is not ours")?).lines();
-    let has_failed = lines.map_while(std::io::Result::ok).any(|line| is_failure(&line));
+    let has_failed = lines.map_while(std::io::Result::ok).any(|line| libtest::failed_test(&line).is_some());
     if has_failed {
         child.kill().context("failed to end it")?;
     }
@@ -216,10 +220,6 @@ fn try_out(program: &Path, folder: &Path, number: usize, processor_seconds: u32)
         _ if has_failed || !ended.success() => Outcome::Noticed,
         _ => Outcome::Unnoticed,
     })
-}
-
-fn is_failure(line: &str) -> bool {
-    line.starts_with("test ") && line.ends_with("... FAILED")
 }
 
 impl<'a> Tally<'a> {

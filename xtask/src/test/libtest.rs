@@ -25,7 +25,7 @@ pub fn read(output: &str) -> Outcome {
     for line in output.lines() {
         if let Some(counts) = line.strip_prefix("test result: ") {
             outcome.tally += tally(counts);
-        } else if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
+        } else if let Some(name) = failed_test(line) {
             outcome.failed.push(name.to_owned());
         }
     }
@@ -34,6 +34,12 @@ pub fn read(output: &str) -> Outcome {
         outcome.failed = listed_failures(output);
     }
     outcome
+}
+
+/// The test of which a line says that it failed.
+#[must_use]
+pub fn failed_test(line: &str) -> Option<&str> {
+    line.strip_prefix("test ")?.strip_suffix(" ... FAILED")
 }
 
 /// What the first failed tests said before they failed and when they did, by a panic or by an error that they returned,

@@ -187,14 +187,14 @@ impl Run<'_> {
     async fn step(&mut self, step: &Step) -> Answer {
         for attempt in 0.. {
             let request = self.build(step);
-            let written = (request.method() != Method::GET).then(|| request.uri().path().to_owned());
+            let (method, path) = (request.method().clone(), request.uri().path().to_owned());
             let (answer, body) = send(self.client, request).await;
             if let (Some(name), Some(body)) = (&step.watch, body) {
                 self.watches.insert(name.clone(), self.watch(step, body));
             }
             if step.until.is_none_or(|code| code == answer.code) || attempt > ATTEMPTS {
-                if let Some(path) = written {
-                    self.let_cache_see(&path, &answer).await;
+                if method != Method::GET {
+                    self.let_cache_see(&method, &path, &answer).await;
                 }
                 return answer;
             }
@@ -259,15 +259,17 @@ impl Run<'_> {
 
     /// Waits until the server's cache has what was written: a write begins with the cached object, or with the stored one if
     /// that is not there yet, and where an apply has emptied labels these two are not the same.
-    async fn let_cache_see(&self, path: &str, answer: &Answer) {
+    async fn let_cache_see(&self, method: &Method, path: &str, answer: &Answer) {
         let metadata = &answer.body["metadata"];
         let (Some(name), Some(revision)) = (metadata["name"].as_str(), metadata["resourceVersion"].as_str()) else {
             return;
         };
         // A creation is sent to the collection, all else to the object or to a part of it.
-        let segments: Vec<&str> = path.split('/').collect();
-        let end = segments.iter().rposition(|segment| *segment == name).unwrap_or(segments.len());
-        self.read_not_older(&segments[..end].join("/"), revision).await;
+        let mut segments: Vec<&str> = path.split('/').collect();
+        if method != Method::POST {
+            segments.truncate(segments.iter().rposition(|segment| *segment == name).unwrap_or(segments.len()));
+        }
+        self.read_not_older(&segments.join("/"), revision).await;
     }
 
     /// Waits until the server's cache of a kind has all that was written.

@@ -36,9 +36,15 @@ fn run(simulation: &Simulation) -> Record {
 
 /// The deployment of three pods with another spec, on nodes where `bad:1` never gets ready.
 fn with<M: Mode>(spec: Value) -> Simulation {
+    with_on::<M>(Nodes::new(3).with_image("bad", Behaviour::never_ready()), "web:1", spec)
+}
+
+/// The deployment of three pods with another image and another spec, on these nodes.
+fn with_on<M: Mode>(on: Nodes, image: &str, spec: Value) -> Simulation {
     let mut wanted = deployment::<M>("web");
+    wanted["spec"]["template"]["spec"]["containers"][0]["image"] = image.into();
     wanted["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
-    nodes::<M>(Nodes::new(3).with_image("bad", Behaviour::never_ready())).with(wanted.into())
+    nodes::<M>(on).with(wanted.into())
 }
 
 fn group<M: Mode>() -> &'static str {
@@ -96,7 +102,11 @@ fn pods(state: &State) -> impl Iterator<Item = &Value> {
 }
 
 fn names(state: &State) -> BTreeSet<String> {
-    pods(state).map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+    names_of(pods(state))
+}
+
+fn names_of<'a>(pods: impl Iterator<Item = &'a Value>) -> BTreeSet<String> {
+    pods.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Says annotations of `web`.
@@ -304,10 +314,7 @@ behaviours! {
     fn of_pods_that_do_not_serve_the_younger_go_first_but_those_that_were_restarted_more_often_before_them<M>() {
         // On one node, so that none has more neighbours, and with a minute between two steps, so that ages differ.
         let grown_and_shrunk = |behaviour: Behaviour| {
-            let mut wanted = deployment::<M>("web");
-            wanted["spec"]["template"]["spec"]["containers"][0]["image"] = BAD.into();
-            let simulation = nodes::<M>(Nodes::new(1).with_image("bad", behaviour))
-                .with(wanted.into())
+            let simulation = with_on::<M>(Nodes::new(1).with_image("bad", behaviour), BAD, json!({}))
                 .then(change::<M>(json!({"replicas": 6})))
                 .then(change::<M>(json!({"replicas": 3})))
                 .then(image::<M>("web:1"));
@@ -322,12 +329,11 @@ behaviours! {
     }
 
     fn while_paused_the_rest_of_a_former_template_goes_once_the_present_one_has_the_whole_size<M>() {
-        let mut wanted = deployment::<M>("web");
-        wanted["spec"]["strategy"] = json!({"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
         // Not yet ready when the rollout is paused, and available when it is scaled.
         let minutes_3 = Duration::from_secs(180);
-        let simulation = nodes::<M>(Nodes::new(3).with_image("slow", Behaviour::ready_after(minutes_3..=minutes_3)))
-            .with(wanted.into())
+        let on = Nodes::new(3).with_image("slow", Behaviour::ready_after(minutes_3..=minutes_3));
+        let strategy = json!({"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}});
+        let simulation = with_on::<M>(on, "web:1", strategy)
             .then(image::<M>("slow:2"))
             .then(change::<M>(json!({"paused": true})))
             .then(change::<M>(json!({"replicas": 1})))
@@ -338,28 +344,22 @@ behaviours! {
     }
 
     fn who_waits_for_a_node_goes_before_who_waits_on_one<M>() {
-        let mut wanted = deployment::<M>("web");
-        wanted["spec"]["replicas"] = 6.into();
-        wanted["spec"]["template"]["spec"]["containers"][0]["image"] = BAD.into();
-        let simulation = nodes::<M>(Nodes::new(1).with_room(4).with_image("bad", Behaviour::image_missing()))
-            .with(wanted.into())
+        let on = Nodes::new(1).with_room(4).with_image("bad", Behaviour::image_missing());
+        let simulation = with_on::<M>(on, BAD, json!({"replicas": 6}))
             .then(change::<M>(json!({"replicas": 4})))
             .then(image::<M>("web:1"));
         let record = run(&simulation);
         let state = |step: usize| &record.settled[step].state;
         let placed = pods(state(0)).filter(|pod| pod["spec"]["nodeName"].is_string());
-        let placed: BTreeSet<String> = placed.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect();
+        let placed = names_of(placed);
         assert_eq!((placed.len(), names(state(0)).len()), (4, 6));
         assert_eq!(names(state(1)), placed);
     }
 
     fn who_has_no_node_goes_before_who_runs_and_doubles_go_before_singles<M>() {
         // Three nodes with two places each.
-        let simulation = |replicas: u32| {
-            let mut wanted = deployment::<M>("web");
-            wanted["spec"]["replicas"] = replicas.into();
-            nodes::<M>(Nodes::new(3).with_room(2)).with(wanted.into())
-        };
+        let simulation =
+            |replicas: u32| with_on::<M>(Nodes::new(3).with_room(2), "web:1", json!({"replicas": replicas}));
         let on_nodes = |record: &Record, step: usize| {
             let state = &record.settled[step].state;
             let nodes: Vec<_> = pods(state).filter_map(|pod| pod["spec"]["nodeName"].as_str()).collect();
