@@ -9,7 +9,7 @@ use operator_testkit::{
     actor::{Behaviour, Nodes},
     record::{Record, Requested, State},
     request::Request,
-    simulation::{Limits, Simulation, Step, act, apply},
+    simulation::{Limits, Simulation, Step, act, apply, delete},
     store::Change,
 };
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use crate::{
     bad_input::{rows, set_all},
     workloads::{
         Mode, OPERATOR, ask, change, cluster, deployment, image, image_of, loose_definitions, manifest, merge, nodes,
-        path,
+        path, with_image,
     },
 };
 
@@ -116,10 +116,18 @@ fn annotate<M: Mode>(annotations: Value) -> Step {
 
 /// Patches the pod that comes `number`-th by its name.
 fn patch_pod(number: usize, patch: Value) -> Step {
+    patch_of_pod("", number, patch)
+}
+
+/// Says another status of the pod that comes `number`-th by its name.
+fn patch_status(number: usize, status: Value) -> Step {
+    patch_of_pod("/status", number, json!({"status": status}))
+}
+
+fn patch_of_pod(subresource: &'static str, number: usize, patch: Value) -> Step {
     act(move |state| {
         let name = names(state).into_iter().nth(number).unwrap();
-        let path = format!("/api/v1/namespaces/default/pods/{name}");
-        vec![merge(path, &patch)]
+        vec![merge(format!("/api/v1/namespaces/default/pods/{name}{subresource}"), &patch)]
     })
 }
 
@@ -190,6 +198,61 @@ behaviours! {
         });
         let order: Vec<String> = marked.map(|commit| image_of(&commit.after).to_owned()).collect();
         assert_eq!(order, ["bad:1", "bad:1", "bad:1", "web:1", "web:1", "web:1"]);
+    }
+
+    fn of_several_former_templates_the_oldest_makes_room_first_and_all_together_no_more_than_can_be_spared<M>() {
+        let limits = |surge: u32, unavailable: u32| {
+            json!({"replicas": 4, "strategy": {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}})
+        };
+        // None of them serves.
+        let bad = with_on::<M>(Nodes::new(3).with_image("bad", Behaviour::never_ready()), BAD, limits(1, 2))
+            .then(image::<M>("bad:2"))
+            .then(image::<M>("bad:3"))
+            .then(image::<M>("web:1"));
+        let record = run(&bad);
+        assert_eq!(shown::<M>(&record, 1), ["bad:1 0/2 r1", "bad:2 0/3 r2"]);
+        assert_eq!(shown::<M>(&record, 2), ["bad:1 0/0 r1", "bad:2 0/2 r2", "bad:3 0/3 r3"]);
+        // All of them serve, the second template's after some minutes, while the rollout is paused.
+        let minutes_3 = Duration::from_secs(180);
+        let slow = Behaviour::ready_after(minutes_3..=minutes_3);
+        let on = Nodes::new(3).with_image("slow", slow).with_image("bad", Behaviour::never_ready());
+        let mut goes_on = with_image("bad:3");
+        goes_on["paused"] = false.into();
+        let good = with_on::<M>(on, "web:1", limits(2, 0))
+            .then(image::<M>("slow:2"))
+            .then(change::<M>(json!({"paused": true})))
+            .then(change::<M>(goes_on))
+            .then(image::<M>("web:1"));
+        let record = run(&good);
+        assert_eq!(shown::<M>(&record, 2), ["slow:2 2/2 r2", "web:1 4/4 r1"]);
+        assert_eq!(shown::<M>(&record, 3), ["bad:3 0/2 r3", "slow:2 2/2 r2", "web:1 2/2 r1"]);
+    }
+
+    fn limits_that_come_to_nothing_by_rounding_still_let_one_pod_go<M>() {
+        let limits = json!({"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": "10%"}}});
+        let record = run(&with::<M>(limits).then(image::<M>("web:2")).then(image::<M>(BAD)).then(image::<M>("web:2")));
+        assert_eq!(shown::<M>(&record, 1), ["web:2 3/3 r2"]);
+        assert_eq!(shown::<M>(&record, 2), ["bad:1 0/1 r3", "web:2 2/2 r2"]);
+    }
+
+    fn where_all_are_recreated_another_size_too_waits_until_those_of_other_templates_have_ended<M>() {
+        // They need a minute more than it takes until the next step.
+        let minutes_3 = Duration::from_secs(180);
+        let mut wanted = json!({"strategy": {"type": "Recreate"}, "revisionHistoryLimit": 2});
+        wanted["template"] = deployment::<M>("web")["spec"]["template"].clone();
+        wanted["template"]["spec"]["terminationGracePeriodSeconds"] = 300.into();
+        let simulation = with_on::<M>(Nodes::new(3).stopping_within(minutes_3..=minutes_3), "web:1", wanted)
+            .then(image::<M>("web:2"))
+            .then(annotate::<M>(json!({"example.com/why": "to wait for them"})))
+            .then(image::<M>("web:1"))
+            .then(change::<M>(json!({"paused": true, "replicas": 5})));
+        let record = run(&simulation);
+        let running = |step: usize| pods(&record.settled[step].state).count();
+        assert_eq!(([0, 1, 2, 3].map(running)), [3, 3, 3, 3]);
+        assert_eq!(shown::<M>(&record, 1), ["web:1 0/0 r1"]);
+        assert_eq!(shown::<M>(&record, 2), ["web:1 0/0 r1", "web:2 3/3 r2"]);
+        assert_eq!(shown::<M>(&record, 3), ["web:1 0/0 r3", "web:2 0/0 r2"]);
+        assert_eq!(shown::<M>(&record, 4), ["web:1 5/5 r3", "web:2 0/0 r2"]);
     }
 
     fn who_pauses_changes_the_size_only_and_goes_on_later<M>() {
@@ -326,6 +389,52 @@ behaviours! {
         assert_eq!(left, old);
         let [old, all, left] = grown_and_shrunk(Behaviour::crash_loops());
         assert_eq!(left, &all - &old);
+    }
+
+    fn who_has_not_been_started_goes_before_who_was_restarted<M>() {
+        // Some minutes more than it takes until the next step.
+        let minutes_3 = Duration::from_secs(180);
+        let on = Nodes::new(1).starting_within(minutes_3..=minutes_3).with_image("bad", Behaviour::crash_loops());
+        let simulation = with_on::<M>(on, BAD, json!({}))
+            .then(annotate::<M>(json!({"example.com/why": "to wait until they are started"})))
+            .then(annotate::<M>(json!({"example.com/why": "and restarted"})))
+            .then(annotate::<M>(json!({"example.com/why": "and restarted once more"})))
+            .then(change::<M>(json!({"replicas": 4})))
+            .then(change::<M>(json!({"replicas": 3})))
+            .then(delete(manifest::<M>("web")));
+        let limits = Limits { settles_after: Duration::from_secs(60), ..Limits::default() };
+        let record = run(&simulation.limits(limits));
+        let of = |step: usize| pods(&record.settled[step].state);
+        let restarted = of(4).filter(|pod| pod["status"]["containerStatuses"][0]["restartCount"].as_u64() > Some(0));
+        let restarted = names_of(restarted.filter(|pod| pod["status"]["phase"] == "Running"));
+        assert_eq!((restarted.len(), of(4).count()), (3, 4));
+        assert_eq!(names_of(of(5)), restarted);
+    }
+
+    fn restarts_of_a_sidecar_count_where_containers_were_restarted_alike_and_those_of_an_init_container_do_not<M>() {
+        let mut template = deployment::<M>("web")["spec"]["template"].clone();
+        template["spec"]["initContainers"] = json!([
+            {"name": "setup", "image": "setup:1"},
+            {"name": "proxy", "image": "proxy:1", "restartPolicy": "Always"},
+        ]);
+        let restarted = |number: usize, setup: u32, proxy: u32| {
+            let statuses = [("setup", setup), ("proxy", proxy)].map(|(name, restarts)| {
+                json!({"name": name, "image": name, "imageID": "", "ready": true, "restartCount": restarts})
+            });
+            patch_status(number, json!({"initContainerStatuses": statuses}))
+        };
+        let simulation = with_on::<M>(Nodes::new(1), "web:1", json!({"replicas": 4, "template": template}))
+            .then(restarted(0, 9, 1))
+            .then(restarted(1, 0, 2))
+            .then(restarted(2, 0, 3))
+            .then(restarted(3, 9, 1))
+            .then(change::<M>(json!({"replicas": 3})))
+            .then(change::<M>(json!({"replicas": 2})));
+        let record = run(&simulation);
+        let all: Vec<String> = names(&record.settled[0].state).into_iter().collect();
+        let left = |numbers: &[usize]| numbers.iter().map(|number| all[*number].clone()).collect::<BTreeSet<_>>();
+        assert_eq!(names(&record.settled[5].state), left(&[0, 1, 3]));
+        assert_eq!(names(&record.settled[6].state), left(&[0, 3]));
     }
 
     fn while_paused_the_rest_of_a_former_template_goes_once_the_present_one_has_the_whole_size<M>() {

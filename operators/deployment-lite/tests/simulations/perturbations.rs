@@ -8,7 +8,7 @@ mod long;
 #[cfg_attr(not(feature = "soak"), allow(dead_code, reason = "single verbs take long"))]
 mod rules;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use deployment_lite::api::{BuiltIn, Lite};
 use http::Method;
@@ -17,14 +17,14 @@ use operator_testkit::{
     explore::Faults,
     record::{Record, State},
     request::Request,
-    simulation::{Manifest, Simulation, Step, act, apply},
+    simulation::{Limits, Manifest, Simulation, Step, act, apply},
     store::Commit,
 };
 use serde_json::{Value, json};
 
 use self::rules::Rules;
 use crate::workloads::{
-    Mode, ask, cluster, deletion, deployment, image, image_of, loose_definitions, manifest, merge, nodes, path,
+    Mode, ask, change, cluster, deletion, deployment, image, image_of, loose_definitions, manifest, merge, nodes, path,
     recreation, replacement, rollout, scaling, web,
 };
 
@@ -199,6 +199,46 @@ fn t29_every_right_is_used_and_the_lack_of_a_rule_is_survived() {
             println!("without {}", fewer.remove(lacking));
             rules.refused_without::<M>(&fewer);
         }
+    }
+    check::<Lite>();
+    check::<BuiltIn>();
+}
+
+#[test]
+fn t29_while_pods_cannot_be_deleted_nothing_grows_beside_them() {
+    fn check<M: Mode>() {
+        let hour = Duration::from_secs(3600);
+        let limits = Limits { settles_after: hour, settles_within: 6 * hour, ..Limits::default() };
+        let rules = Rules::of::<M>();
+        let (_, fewer) = rules.without_each_verb().into_iter().find(|(right, _)| right == "delete pods").unwrap();
+        let sizes = |record: &Record, step: usize| {
+            let (group, _) = M::GROUP_VERSION.split_once('/').unwrap();
+            let sets = record.settled[step].state.list(group, M::REPLICA_SET.1);
+            let mut sizes: Vec<_> = sets.map(|(_, set)| set["spec"]["replicas"].as_u64().unwrap()).collect();
+            sizes.sort_unstable();
+            sizes
+        };
+        let changed = |surge: Value, steps: Vec<Step>| {
+            let surge = json!({"strategy": {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": 0}}});
+            let on = Nodes::new(3).with_image("bad", Behaviour::never_ready());
+            let world = nodes::<M>(on).with(manifest::<M>("web")).limits(limits).then(change::<M>(surge));
+            let last = [rules.put(&rules.rules), image::<M>("web:3")];
+            let record = steps.into_iter().chain(last).fold(world, Simulation::then).run(1);
+            assert_holds(&record, &["O5 answers", "O5 races", "O5 log"]);
+            record
+        };
+        // The former one's pods go on taking the room that another size of all would share out.
+        let size = |replicas: u32| change::<M>(json!({"replicas": replicas}));
+        let stuck = changed(json!(1), vec![image::<M>("bad:2"), rules.put(&fewer), size(2), size(10)]);
+        assert_eq!(sizes(&stuck, 2), [1, 3]);
+        assert_eq!((sizes(&stuck, 4), pods(&stuck.settled[4].state)), (vec![1, 2], 4));
+        assert_eq!(sizes(&stuck, 5), [1, 2], "nor does anybody grow beside them");
+        assert_eq!(sizes(&stuck, 7), [10]);
+        // The last one's, too, where the present one is the only one that is asked to have any.
+        let over = changed(json!("100%"), vec![rules.put(&fewer), image::<M>("web:2"), size(5)]);
+        assert_eq!((sizes(&over, 3), pods(&over.settled[3].state)), (vec![0, 3], 6));
+        assert_eq!((sizes(&over, 4), pods(&over.settled[4].state)), (vec![0, 3], 6));
+        assert_eq!(sizes(&over, 6), [5]);
     }
     check::<Lite>();
     check::<BuiltIn>();

@@ -77,7 +77,8 @@ impl Rules {
         record
     }
 
-    fn put(&self, rules: &[Value]) -> Step {
+    /// The operator has these rules from now on.
+    pub(crate) fn put(&self, rules: &[Value]) -> Step {
         ask(merge(self.path.clone(), &json!({"rules": rules})))
     }
 }
