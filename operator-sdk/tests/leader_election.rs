@@ -44,7 +44,7 @@ fn survives(seed: u64, plan: &Plan) -> (Record, Judged) {
 fn run(seed: u64, plan: &Plan) -> (Record, Judged, Vec<String>) {
     let record = ours().run_with(seed, plan);
     let judged = Judged::of(&record);
-    let mut said: Vec<String> = record.violations.iter().map(ToString::to_string).collect();
+    let mut said: Vec<String> = record.broken().iter().map(ToString::to_string).collect();
     said.extend_from_slice(&judged.broken);
     if judged.number != worker::GOAL {
         said.push(format!("the work was not done: {} of {}", judged.number, worker::GOAL));

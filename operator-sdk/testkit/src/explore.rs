@@ -51,11 +51,14 @@ pub struct Faults {
     keep: fn(&Fault) -> bool,
     excuse: fn(&Fault, &str) -> Option<Excuse>,
     feature: &'static str,
+    chance: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Choice {
+    None,
     Single,
+    Some { at_most: usize },
     Pairs { at_most: usize },
     Soak { runs: usize, faults: usize },
 }
@@ -70,7 +73,18 @@ impl Faults {
             keep: |_| true,
             excuse: |_, _| None,
             feature: "",
+            chance: 0,
         }
+    }
+
+    /// None: whether it comes to the same end with each of three seeds.
+    pub fn none() -> Self {
+        Self { choice: Choice::None, ..Self::single() }
+    }
+
+    /// Of the single faults so many, by chance.
+    pub fn some(at_most: usize) -> Self {
+        Self { choice: Choice::Some { at_most }, ..Self::single() }
     }
 
     /// Two faults at once: all pairs, or, where there are more, so many of them by chance. Where one fault moves another so
@@ -113,6 +127,13 @@ impl Faults {
         Self { excuse, ..self }
     }
 
+    /// The seed of what is left to chance in [`some`](Self::some), [`pairs`](Self::pairs) and [`soak`](Self::soak). Default 0:
+    /// the same each time.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self { chance: seed, ..self }
+    }
+
     /// The test is there only with this feature of its package: the command that replays what it finds says so, and would run
     /// no test otherwise.
     #[must_use]
@@ -153,7 +174,7 @@ impl Simulation {
     /// Runs with nothing going wrong, and then with each plan of these faults.
     ///
     /// # Panics
-    /// If there is nothing that a fault could strike, which would prove nothing.
+    /// If nobody on trial asks the server for anything, which would prove nothing.
     pub fn explore(&self, faults: Faults) -> Verdict {
         let mut verdict = self.explored(faults);
         verdict.findings.iter_mut().for_each(|finding| finding.feature = faults.feature);
@@ -169,6 +190,7 @@ impl Simulation {
         }
         let cases = self.cases(faults, &record);
         self.examine(cases, &reference, &mut verdict, |_, _| None);
+        verdict.is_vain = verdict.struck == 0 && !matches!(faults.choice, Choice::None);
         verdict
     }
 
@@ -207,15 +229,13 @@ impl Simulation {
     fn reference(&self) -> (Option<(Reference, Record)>, Verdict) {
         let (mut verdict, mut used) = (Verdict::default(), Used::default());
         let plan = Plan::default();
-        let seeds = [SEED].into_iter().chain(REFERENCE_SEEDS);
-        let mut runs = parallel::map(&seeds.collect::<Vec<_>>(), |seed| self.run_once(*seed, &plan, None));
-        let again = runs.remove(0);
-        for run in &runs {
+        let twice: Vec<u64> = REFERENCE_SEEDS.into_iter().chain(REFERENCE_SEEDS).collect();
+        let mut runs = parallel::map(&twice, |seed| self.run_once(*seed, &plan, None));
+        let again = runs.split_off(REFERENCE_SEEDS.len());
+        for (run, again) in runs.iter().zip(&again) {
             used.extend_from(run);
             let mut violations = oracle::judge(run, None, &[]);
-            if run.seed == SEED {
-                violations.extend(unrepeated(run, &again));
-            }
+            violations.extend(unrepeated(run, again));
             if !violations.is_empty() {
                 verdict.findings.push(Finding::new(run, violations));
             }
@@ -250,14 +270,20 @@ impl Simulation {
         let is_meant = |fault: &Fault| target::time(record, &fault.at) > Some(begins) && (faults.keep)(fault);
         singles.retain(is_meant);
         let case = |seed, plan| Case { seed, plan, excuse: faults.excuse };
+        let of_one = |fault| case(SEED, Plan::of([fault]));
         match faults.choice {
-            Choice::Single => singles.into_iter().map(|fault| case(SEED, Plan::of([fault]))).collect(),
-            Choice::Pairs { at_most } => {
-                random::pairs(&singles, at_most).into_iter().map(|pair| case(SEED, Plan::of(pair))).collect()
+            Choice::None => Vec::new(),
+            Choice::Single => singles.into_iter().map(of_one).collect(),
+            Choice::Some { at_most } => {
+                random::some(&singles, at_most, faults.chance).into_iter().map(of_one).collect()
             }
-            Choice::Soak { runs, faults } => {
-                let seeds = (0..runs).map(|number| 1000 + number as u64);
-                seeds.map(|seed| case(seed, Plan::of(random::some(&singles, faults, seed)))).collect()
+            Choice::Pairs { at_most } => {
+                let pairs = random::pairs(&singles, at_most, faults.chance);
+                pairs.into_iter().map(|pair| case(SEED, Plan::of(pair))).collect()
+            }
+            Choice::Soak { runs, faults: at_most } => {
+                let seeds = (0..runs as u64).map(|number| faults.chance.wrapping_add(1000 + number));
+                seeds.map(|seed| case(seed, Plan::of(random::up_to(&singles, at_most, seed)))).collect()
             }
         }
     }

@@ -3,17 +3,17 @@
 //! | oracle | what has to be so |
 //! |---|---|
 //! | O1 convergence | after each step there is what there is without faults |
-//! | O2 quiescence | in the quiet hour nothing changes, and hardly anything is asked |
+//! | O2 quiescence | in the quiet hour nothing is written, Leases aside, and hardly anything is asked |
 //! | O3 summary | nothing is created or deleted more often than without faults |
 //! | O4 invariant | what your own judges say |
-//! | O5 answers, log, races | nobody panics; no 400, 403, 405, 415 or 422 that no fault made; without faults also no 409, no 404 but to a GET, and no error in the log |
+//! | O5 answers, log, races | nobody panics; no 400, 403, 405, 415 or 422 that no fault made; without faults also no 409, no 404 but to a GET, and no error in the log; none in the quiet hour with them |
 //! | O6 budget | nobody tries to write much more often than without faults: who fails waits |
 //! | O7 leaks | what belongs to something that is gone goes with it |
 //! | O8 determinism | the same seed gives the same run |
-//! | O9 conditions | `lastTransitionTime` changes with the status, and only then |
+//! | O9 conditions | `lastTransitionTime` changes with the status, and only then; none comes and goes |
 //! | O10 lost update | what somebody else wrote is not overwritten unseen |
 //!
-//! etcd's promises about watches are judged on all that watches tell, too.
+//! What actors do is judged by none of them. etcd's promises about watches are judged on all that watches tell, too.
 
 mod answers;
 mod budget;

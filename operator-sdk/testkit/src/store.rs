@@ -102,6 +102,15 @@ impl Collection {
     pub fn new(group: &str, plural: &str) -> Self {
         Self { group: group.into(), plural: plural.into() }
     }
+
+    /// Leases and Events: what processes tell of themselves, which is no part of what they are to bring about.
+    pub(crate) fn is_chatter(&self) -> bool {
+        self.is_leases() || matches!((&*self.group, &*self.plural), ("" | "events.k8s.io", "events"))
+    }
+
+    pub(crate) fn is_leases(&self) -> bool {
+        (&*self.group, &*self.plural) == ("coordination.k8s.io", "leases")
+    }
 }
 
 impl Key {

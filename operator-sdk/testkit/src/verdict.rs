@@ -41,6 +41,8 @@ pub struct Verdict {
     pub unused_rights: BTreeSet<(String, String, String)>,
     /// Whether this is one plan, run once more to be looked at.
     pub(crate) replayed: bool,
+    /// Whether faults were asked for, and none struck.
+    pub(crate) is_vain: bool,
 }
 
 /// A run in which something does not hold.
@@ -111,10 +113,11 @@ impl Verdict {
     /// Passes if every run came to what it comes to if nothing goes wrong, and all promises held.
     ///
     /// # Panics
-    /// If not, with the report.
+    /// If not, with the report; and if faults were asked for and none struck, which proves nothing.
     #[track_caller]
     pub fn assert_converges(&self) {
         assert!(self.is_good(), "\n{self}");
+        assert!(!self.is_vain, "no fault struck: of those asked for, `only` and `after_step` have left none\n{self}");
         println!("{self}");
     }
 }

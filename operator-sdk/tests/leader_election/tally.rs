@@ -16,7 +16,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Of a world for each seed, on two cores.
+    /// Of a world for each seed, run twice, on two cores.
     pub(crate) fn of(seeds: Range<u64>) -> Self {
         println!("seeds {} to {}", seeds.start, seeds.end - 1);
         let halves = thread::scope(|scope| {
@@ -31,7 +31,10 @@ impl Tally {
 
     fn of_one(seed: u64) -> Self {
         let plan = weather::of(seed);
-        let (record, judged, said) = run(seed, &plan);
+        let (record, judged, mut said) = run(seed, &plan);
+        if record.digest() != run(seed, &plan).0.digest() {
+            said.push("the same seed gives two different runs".to_owned());
+        }
         let mut struck = BTreeMap::new();
         for index in record.struck.keys() {
             let effect = format!("{:?}", plan.faults[*index].effect);

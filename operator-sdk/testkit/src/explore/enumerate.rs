@@ -121,6 +121,10 @@ fn at_read(request: &Requested) -> Vec<Effect> {
     } else {
         effects.extend([Effect::Garbled(Garbling::Truncated), Effect::Garbled(Garbling::Page)]);
     }
+    if request.path.contains("continue=") {
+        let too_old = "The provided continue parameter is too old to display a consistent list result.";
+        effects.push(Effect::refuse(410, "Expired", too_old));
+    }
     effects
 }
 

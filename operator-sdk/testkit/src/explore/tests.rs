@@ -336,6 +336,109 @@ fn that_nothing_can_be_tried_is_no_success() {
     Simulation::new().process("idle", User::administrator(), idle).explore(Faults::single()).assert_converges();
 }
 
+#[test]
+#[should_panic(expected = "no fault struck")]
+fn that_no_fault_is_left_to_be_tried_is_no_success_either() {
+    simulation(Bug::None).explore(Faults::single().only(|_| false)).assert_converges();
+}
+
+#[test]
+fn who_wants_no_faults_says_so() {
+    let verdict = simulation(Bug::GivesUp).explore(Faults::none());
+    verdict.assert_converges();
+    assert_eq!((verdict.references, verdict.plans), (3, 0));
+}
+
+#[test]
+fn some_are_so_many_and_others_with_another_seed() {
+    let simulation = simulation(Bug::None);
+    let record = simulation.run(SEED);
+    let some = |seed| -> BTreeSet<Fault> {
+        let cases = simulation.cases(Faults::some(20).seed(seed), &record).into_iter();
+        cases.flat_map(|case| case.plan.faults).collect()
+    };
+    assert_eq!((some(1).len(), some(1)), (20, some(1)));
+    assert_ne!(some(1), some(2));
+    let all = simulation.cases(Faults::single(), &record).len();
+    assert_eq!(simulation.cases(Faults::some(usize::MAX), &record).len(), all);
+}
+
+#[test]
+fn a_page_that_comes_too_late_is_tried() {
+    let pages = |environment: Environment| async move {
+        loop {
+            let mut request = Request::new(Method::GET, MAPS).with_query("limit", "1");
+            while let Some(page) = ask(&environment, request).await.map(|reply| reply.to_value()) {
+                let Some(next) = page["metadata"]["continue"].as_str() else { break };
+                request = Request::new(Method::GET, MAPS).with_query("limit", "1").with_query("continue", next);
+            }
+            sleep(Duration::from_secs(60)).await;
+        }
+    };
+    let simulation = Simulation::new()
+        .process("pages", User::administrator(), pages)
+        .with(maps(&["a", "b"]))
+        .then(apply(maps(&["c"])));
+    let record = simulation.run(SEED);
+    let cases = simulation.cases(Faults::single(), &record);
+    let is_too_late = |fault: &Fault| matches!(&fault.effect, Effect::Refuse(refusal) if refusal.code == 410);
+    let late: Vec<&Fault> =
+        cases.iter().flat_map(|case| &case.plan.faults).filter(|fault| is_too_late(fault)).collect();
+    assert!(!late.is_empty());
+    for fault in late {
+        let struck = target::requested(&record, &fault.at).unwrap();
+        assert!(struck.path.contains("continue="), "{struck}");
+    }
+}
+
+/// Makes a secret, trying every ten minutes.
+async fn slowly(environment: Environment) -> Result<(), String> {
+    let create = || Request::new(Method::POST, SECRETS).with_body(&json!({"metadata": {"name": "one"}}));
+    while !ask(&environment, create()).await.is_some_and(|reply| reply.is_success() || reply.code == 409) {
+        sleep(Duration::from_secs(600)).await;
+    }
+    std::future::pending().await
+}
+
+#[test]
+fn there_is_time_until_an_hour_after_a_fault_has_struck_for_the_last_time() {
+    let simulation = Simulation::new().process("slow", User::administrator(), slowly).with(maps(&["a"]));
+    let (reference, _) = simulation.reference().0.unwrap();
+    let broken = |times: u32, code: u16| {
+        let Effect::Refuse(mut refusal) = Effect::refuse(code, "InternalError", "no") else { unreachable!() };
+        refusal.times = times;
+        let plan = Plan::of([Fault::new(Moment::write("slow", 1), Effect::Refuse(refusal))]);
+        let case = Case { seed: SEED, plan, excuse: |_, _| None };
+        let (_, violations) = simulation.try_out(&case, &reference);
+        violations.into_iter().map(|violation| violation.oracle).collect::<Vec<_>>()
+    };
+    assert_eq!(broken(12, 500), [""; 0], "two hours");
+}
+
+#[test]
+fn who_is_not_himself_again_after_a_fault_is_found_by_what_he_logs() {
+    let grumbles = |environment: Environment| async move {
+        if environment.restarts() == 0 {
+            return mirror(environment, Bug::None).await;
+        }
+        let grumbling = async {
+            loop {
+                sleep(Duration::from_secs(600)).await;
+                tracing::error!("where is everybody?");
+            }
+        };
+        futures::future::join(grumbling, mirror(environment.clone(), Bug::None)).await.1
+    };
+    let simulation = Simulation::new()
+        .process("mirror", User::administrator(), grumbles)
+        .with(maps(&["a"]))
+        .then(apply(maps(&["b"])));
+    let verdict = simulation.explore(Faults::single().only(|fault| fault.effect == Effect::crash(false)));
+    let broken = &verdict.findings[0].violations[0];
+    assert_eq!(broken.oracle, "O5 log");
+    assert!(broken.message.contains("errors in the log after everything had settled: "), "{broken}");
+}
+
 /// Replays these files: their names and what they hold.
 fn replayed_files(bug: Bug, files: &[(String, String)]) -> Verdict {
     let test = std::thread::current().name().unwrap_or_default().replace("::", "-");

@@ -12,8 +12,6 @@ const BOOKKEEPING: [&str; 7] =
 /// Where a pod runs is chance, and what follows from it.
 const PLACE: [(&str, &str); 5] =
     [("spec", "nodeName"), ("status", "hostIP"), ("status", "hostIPs"), ("status", "podIP"), ("status", "podIPs")];
-/// Kinds of which runs may differ: who was told what how often, and who leads.
-const UNCOMPARED: [&str; 2] = ["events", "leases"];
 /// More differences than this are not told.
 const DIFFERENCES_MAX: usize = 12;
 
@@ -43,7 +41,8 @@ impl Canonical {
         }
         let mut objects: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for (kind, key, object) in state.all() {
-            if object.revision() <= since || UNCOMPARED.contains(&&*kind.plural) {
+            // Runs may differ in who was told what how often, and in who leads.
+            if object.revision() <= since || kind.is_chatter() {
                 continue;
             }
             let mut value = object.value().clone();

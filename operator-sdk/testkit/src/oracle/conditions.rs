@@ -1,6 +1,6 @@
 //! O9: a condition says when it last changed, and says so only when it has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -10,14 +10,17 @@ use crate::{
 };
 
 const ORACLE: &str = "O9 conditions";
-/// So often may a condition change its status while what is wanted does not, beyond what it does if nothing goes wrong.
+/// So often, and once more for each fault, may a condition change its status while what is wanted does not.
 const FLAPS_MAX: usize = 6;
 
-/// Times of transition that do not tell of transitions, and conditions that come and go.
+/// Times of transition that do not tell of transitions, and conditions that come and go. What actors write is not judged: a
+/// container that ends again and again is no fault of who is on trial.
 pub(crate) fn judge(record: &Record) -> Vec<Violation> {
     let mut flaps: BTreeMap<(String, i64, String), usize> = BTreeMap::new();
     let mut violations = Vec::new();
-    for commit in &record.commits {
+    let of_actors = record.requests.iter().filter(|request| record.actors.contains(&request.process));
+    let of_actors: BTreeSet<u64> = of_actors.map(|request| request.id).collect();
+    for commit in record.commits.iter().filter(|commit| !of_actors.contains(&commit.request)) {
         for (kind, before, after) in pairs(commit) {
             let has_changed = before["status"] != after["status"];
             let (was, is) = (&before["lastTransitionTime"], &after["lastTransitionTime"]);

@@ -24,7 +24,7 @@ pub(crate) type Summary = BTreeMap<String, Counts>;
 pub(crate) fn summarise(record: &Record) -> Summary {
     let mut summary = Summary::new();
     for commit in &record.commits {
-        let is_ours = commit.request > 0 && !matches!(&*commit.collection.plural, "events" | "leases");
+        let is_ours = commit.request > 0 && !commit.collection.is_chatter();
         let counts = is_ours.then(|| summary.entry(place(commit)).or_default());
         match (counts, commit.change) {
             (Some(counts), Change::Created) => counts.created += 1,

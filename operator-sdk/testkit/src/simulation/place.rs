@@ -42,7 +42,7 @@ pub(crate) fn sort(request: &Request) -> Sort {
     let place = Place::of(&request.path);
     match (&*place.group, &*place.plural) {
         ("coordination.k8s.io", "leases") => Sort::Election,
-        ("authorization.k8s.io" | "authentication.k8s.io", _) | (_, "events") => Sort::Read,
+        ("authorization.k8s.io" | "authentication.k8s.io", _) | ("" | "events.k8s.io", "events") => Sort::Read,
         _ if request.method == Method::GET => Sort::Read,
         _ => Sort::Write,
     }
@@ -77,5 +77,7 @@ mod tests {
         assert_eq!(sort(Method::POST, "/apis/events.k8s.io/v1/namespaces/default/events"), Sort::Read);
         assert_eq!(sort(Method::POST, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"), Sort::Read);
         assert_eq!(sort(Method::PUT, "/apis/coordination.k8s.io/v1/namespaces/a/leases/b"), Sort::Election);
+        assert_eq!(sort(Method::POST, "/apis/example.com/v1/namespaces/default/events"), Sort::Write);
+        assert_eq!(sort(Method::PUT, "/apis/dhcp.example.com/v1/namespaces/a/leases/b"), Sort::Write);
     }
 }

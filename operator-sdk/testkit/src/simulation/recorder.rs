@@ -1,6 +1,11 @@
 //! Notes what happens in a run, and has it judged as it happens.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
@@ -24,6 +29,7 @@ pub(crate) struct Recorder {
     judges: Vec<Box<dyn Judge>>,
     /// Where each request stands in the record, by its id.
     places: BTreeMap<u64, usize>,
+    last_struck: Option<Timestamp>,
     pub(crate) guarantees: Guarantees,
 }
 
@@ -35,6 +41,7 @@ impl Recorder {
             state: State::default(),
             judges,
             places: BTreeMap::new(),
+            last_struck: None,
             guarantees: Guarantees::default(),
         }
     }
@@ -44,22 +51,22 @@ impl Recorder {
         store.commits_after(0).for_each(|commit| self.state.apply(commit));
     }
 
-    /// Notes a commit, and has it judged; true if it counts as a change: Leases are renewed and Events expire for ever.
+    /// Notes a commit, and has it judged; true if it says that something moves.
     pub(crate) fn see(&mut self, commit: &Arc<Commit>) -> bool {
         self.state.apply(commit);
         for judge in &mut self.judges {
-            for message in judge.see(commit, &self.state) {
+            for message in said(|| judge.see(commit, &self.state)) {
                 self.record.violations.push(Violation { oracle: "O4 invariant", time: commit.time, message });
             }
         }
         self.record.commits.push(Arc::clone(commit));
-        counts(commit)
+        !commit.collection.is_chatter()
     }
 
     /// Asks the judges what does not hold now that nothing moves.
     pub(crate) fn judge_settled(&mut self, now: Timestamp) {
         for judge in &mut self.judges {
-            for message in judge.settled(now, &self.state) {
+            for message in said(|| judge.settled(now, &self.state)) {
                 self.record.violations.push(Violation { oracle: "O4 invariant, settled", time: now, message });
             }
         }
@@ -112,6 +119,12 @@ impl Recorder {
 
     pub(crate) fn struck(&mut self, index: usize, time: Timestamp) {
         self.record.struck.entry(index).or_insert(time);
+        self.last_struck = Some(time);
+    }
+
+    /// When a fault struck last, be it the same once more.
+    pub(crate) fn last_struck(&self) -> Option<Timestamp> {
+        self.last_struck
     }
 
     pub(crate) fn notified(&mut self, notified: Notified) {
@@ -139,7 +152,11 @@ impl Recorder {
     }
 }
 
-/// Whether a commit says that something moves.
-pub(crate) fn counts(commit: &Commit) -> bool {
-    !matches!(&*commit.collection.plural, "leases" | "events")
+/// What a judge says, be it by a panic: in the task of a process it would be heard by nobody.
+fn said(judge: impl FnOnce() -> Vec<String>) -> Vec<String> {
+    let text = |panic: Box<dyn Any + Send>| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        format!("the judge panicked: {}", text.unwrap_or("without words"))
+    };
+    catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|panic| vec![text(panic)])
 }

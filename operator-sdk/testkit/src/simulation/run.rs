@@ -6,11 +6,7 @@ use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Installed, Manifest, Simulation, apply, logs,
-    process::Process,
-    recorder::{Recorder, counts},
-    workload::perform,
-    world::World,
+    Installed, Manifest, Simulation, apply, logs, process::Process, recorder::Recorder, workload::perform, world::World,
 };
 use crate::{
     fault::{Plan, injector::Injector},
@@ -137,8 +133,7 @@ async fn settle(world: &World, simulation: &Simulation, step: usize, reference: 
 /// When all must have settled: so long after people did something, or a fault struck.
 fn deadline(world: &World, begun: Timestamp, within: Duration) -> Timestamp {
     let recorder = world.recorder();
-    let struck = recorder.record().struck.values().max().copied();
-    struck.unwrap_or(begun).max(begun) + within
+    recorder.last_struck().unwrap_or(begun).max(begun) + within
 }
 
 /// Lets time pass in which nothing may change, and hardly anything be tried, but by actors: a container that crashes again
@@ -173,13 +168,23 @@ async fn stay_quiet(world: &World, simulation: &Simulation) {
     let is_actors = |commit: &Commit| recorder.sender(commit.request).is_some_and(|name| actors.contains(name));
     let late: Vec<String> = recorder.record().commits[commits..]
         .iter()
-        .filter(|commit| counts(commit) && !is_actors(commit))
+        .filter(|commit| !commit.collection.is_leases() && !is_actors(commit))
         .map(|commit| format!("{:?} {} {}", commit.change, commit.collection.plural, commit.key))
         .collect();
     if !late.is_empty() {
         let told = late[..late.len().min(TOLD_MAX)].join(", ");
         let message = format!("{} changes after everything had settled: {told}", late.len());
         recorder.violate("O2 quiescence", begun, message);
+    }
+    // Where nothing goes wrong every error counts (O5); what a fault left behind is over by now.
+    let record = recorder.record();
+    if record.plan.faults.is_empty() {
+        return;
+    }
+    let errors = record.log.iter().filter(|line| line.is_error && line.time > begun);
+    if let Some(first) = errors.clone().next() {
+        let message = format!("{} errors in the log after everything had settled: {}", errors.count(), first.text);
+        recorder.violate("O5 log", begun, message);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Stands between a process and the server: counts and notes what passes, lets it take its time, and has faults strike.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -38,8 +38,8 @@ pub(super) struct Tap {
     life: Arc<Life>,
     /// The request, without its body.
     head: Request,
-    /// When the process gave the request away, however long a partition holds it back.
-    sent: Timestamp,
+    /// When the request left the process, however long a partition holds it back.
+    sent: OnceLock<Timestamp>,
     /// What strikes when the answer comes.
     later: Mutex<Vec<Strike>>,
 }
@@ -59,10 +59,13 @@ impl Interceptor for Tap {
 }
 
 impl Tap {
-    /// For a request that is given away now.
     pub(super) fn new(world: World, process: Arc<Process>, life: Arc<Life>, head: Request) -> Self {
-        let sent = world.now();
-        Self { world, process, life, head, sent, later: Mutex::default() }
+        Self { world, process, life, head, sent: OnceLock::new(), later: Mutex::default() }
+    }
+
+    /// The request leaves the process now.
+    pub(super) fn leave(&self) {
+        self.sent.get_or_init(|| self.world.now());
     }
 
     async fn before(&self, request: &mut Request) -> Passage {
@@ -174,7 +177,7 @@ impl Tap {
         let query = if request.query.is_empty() { String::new() } else { format!("?{}", encode_query(&request.query)) };
         self.world.recorder().requested(Requested {
             id: request.id,
-            sent: self.sent,
+            sent: *self.sent.get_or_init(|| self.world.now()),
             process: Arc::clone(self.process.name()),
             counted,
             method: request.method.to_string(),

@@ -193,6 +193,74 @@ fn a_judge_sees_every_commit_with_the_state_that_it_made() {
 }
 
 #[test]
+fn a_container_that_ends_again_and_again_is_no_fault_of_who_is_on_trial() {
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"},
+        "spec": {"containers": [{"name": "main", "image": "bad"}]}});
+    let at_once = Duration::ZERO..=Duration::ZERO;
+    let behaviour = crate::actor::Behaviour::ready_after(at_once).exiting_after(Duration::from_secs(30), 1);
+    let nodes = crate::actor::Nodes::new(1).with_image("bad", behaviour);
+    let record = Simulation::new().in_cluster(nodes).with(pod.into()).run(1);
+    let ready = |object: &serde_json::Value| {
+        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    };
+    let has_become_ready = |commit: &&std::sync::Arc<Commit>| {
+        ready(&commit.after) && commit.before.as_ref().is_some_and(|before| !ready(before))
+    };
+    let times = record.commits.iter().filter(has_become_ready).count();
+    assert!(times > 6, "{times}");
+    assert_eq!(record.broken(), []);
+}
+
+#[test]
+fn a_judge_that_panics_is_heard() {
+    let record = simulation().judged_by(|| |_: &Commit, _: &crate::record::State| panic!("not {}", "so")).run(1);
+    assert_eq!(record.violations.len(), record.commits.iter().filter(|commit| commit.revision > record.base).count());
+    assert!(record.violations.iter().all(|violation| violation.message == "the judge panicked: not so"));
+}
+
+#[test]
+fn no_task_of_a_process_that_stands_still_sends_anything() {
+    let ticking = Simulation::new().process("ticking", User::administrator(), |environment| async move {
+        // A task of its own, which no door holds back.
+        let wire = environment.wire();
+        let ticks = tokio::spawn(async move {
+            for _ in 0..60 {
+                sleep(Duration::from_secs(1)).await;
+                let _ = wire.send(Request::new(Method::GET, "/api/v1/namespaces/default/secrets")).await;
+            }
+            std::future::pending::<()>().await;
+        });
+        ticks.await.map_err(|error| error.to_string())
+    });
+    let freeze = Fault::new(Moment::time("ticking", 10_500), Effect::Freeze(Seconds { seconds: 20 }));
+    let record = ticking.run_with(1, &Plan::of([freeze]));
+    let frozen = record.struck[&0];
+    let during = |time: &jiff::Timestamp| *time > frozen && *time < frozen + Duration::from_secs(20);
+    let sent: Vec<_> = record.requests.iter().map(|request| request.sent).collect();
+    assert!(sent.iter().any(|time| *time < frozen) && sent.iter().any(|time| *time > frozen + Duration::from_secs(20)));
+    assert!(!sent.iter().any(during), "{sent:?}");
+}
+
+#[test]
+fn who_tells_people_again_and_again_what_they_know_is_not_quiet() {
+    let telling = Simulation::new().process("telling", User::administrator(), |environment| async move {
+        for number in 0.. {
+            sleep(Duration::from_secs(900)).await;
+            let map = json!({"kind": "ConfigMap", "namespace": "default", "name": "a"});
+            let event = json!({"metadata": {"name": format!("a.{number}")}, "involvedObject": map});
+            let request = Request::new(Method::POST, "/api/v1/namespaces/default/events").with_body(&event);
+            environment.wire().send(request).await.map_err(|error| format!("{error:?}"))?;
+        }
+        Ok(())
+    });
+    let record = telling.with(maps(&["a"])).run(1);
+    let oracles: Vec<_> = record.violations.iter().map(|violation| violation.oracle).collect();
+    assert_eq!(oracles, ["O2 quiescence"]);
+    assert!(record.violations[0].message.contains("Created events"), "{}", record.violations[0]);
+}
+
+#[test]
 fn who_never_rests_is_not_quiet() {
     let busy = Simulation::new().process("busy", User::administrator(), |environment| async move {
         let secrets = Api::<Secret>::namespaced(environment.client(), "default");

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::world::World;
+use super::{place::Place, world::World};
 use crate::{
     request::{Reply, Request},
     store::Key,
@@ -91,12 +91,41 @@ fn leases(world: &World) -> Vec<(String, Value)> {
     elections.map(|(key, lease)| (path(key), lease.value().clone())).collect()
 }
 
-/// The path of the object that a request writes; of a creation, only the reply can tell.
+/// The path of the object that a request writes; of a creation, only the reply can tell. `None`: it writes none, or all of a
+/// kind.
 pub(crate) fn written_path(request: &Request, reply: Option<&Reply>) -> Option<String> {
-    if request.method != Method::POST {
-        let path = request.path.trim_end_matches("/status").trim_end_matches("/scale");
-        return Some(path.to_owned());
+    let path = request.path.trim_end_matches('/');
+    let place = Place::of(path);
+    if !place.name.is_empty() {
+        let prefix = if place.group.is_empty() { 3 } else { 4 };
+        let count = prefix + if place.namespace.is_some() { 2 } else { 0 } + 2;
+        return Some(path.split('/').take(count).collect::<Vec<_>>().join("/"));
     }
-    let created = reply.filter(|reply| reply.is_success())?.to_value();
-    Some(format!("{}/{}", request.path, created["metadata"]["name"].as_str()?))
+    let created = reply.filter(|reply| reply.is_success() && request.method == Method::POST)?.to_value();
+    Some(format!("{path}/{}", created["metadata"]["name"].as_str()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_the_object_whatever_part_of_it() {
+        let written = |method: Method, path: &str, name: &str| {
+            let reply = Reply::value(200, json!({"kind": "Any", "metadata": {"name": name}}));
+            written_path(&Request::new(method, path), Some(&reply))
+        };
+        let pods = "/api/v1/namespaces/default/pods";
+        let anna = Some(format!("{pods}/anna"));
+        for (method, part) in [(Method::PUT, ""), (Method::PATCH, "/status"), (Method::POST, "/eviction")] {
+            assert_eq!(written(method, &format!("{pods}/anna{part}"), "other"), anna);
+        }
+        assert_eq!(written(Method::POST, pods, "anna"), anna);
+        assert_eq!(written(Method::DELETE, pods, "anna"), None, "a whole collection");
+        for path in ["/apis/example.com/v1/namespaces/a/boxes/status", "/apis/example.com/v1/vaults/scale"] {
+            assert_eq!(written(Method::PUT, path, "any"), Some(path.to_owned()));
+        }
+        let namespace = Some("/api/v1/namespaces/team".to_owned());
+        assert_eq!(written(Method::PUT, "/api/v1/namespaces/team/finalize", "any"), namespace);
+    }
 }

@@ -83,12 +83,11 @@ impl Guarantees {
 }
 
 impl Watched {
-    /// The state of the beginning: objects as they are, each once, until a bookmark or a change.
+    /// The state of the beginning: objects as they are, until a bookmark or a change that is no creation. What was deleted
+    /// before it began is in no state, so that nothing is judged for gaps until then.
     fn check_initial(&mut self, event: &WatchEvent, revision: u64) -> Result<(), String> {
         self.told = self.told.max(revision);
-        if event.kind == EventKind::Bookmark {
-            self.is_initial = false;
-        }
+        self.is_initial = event.kind == EventKind::Added;
         Ok(())
     }
 
@@ -129,6 +128,9 @@ impl Watched {
         }
         if event.object.uid() != commit.after.uid() {
             return Err(format!("prev-kv: {} is told with the uid of another incarnation", commit.key));
+        }
+        if !Arc::ptr_eq(&event.object, &commit.after) && event.object.value() != commit.after.value() {
+            return Err(format!("prev-kv: {} is told as something else than was written", commit.key));
         }
         Ok(())
     }
@@ -195,6 +197,31 @@ mod tests {
         assert_eq!(told(&[], &[(Added, "a", 2), (Added, "b", 3), (Modified, "a", 4), (Deleted, "a", 5)]), Ok(()));
         assert_eq!(told(&[], &[(Added, "a", 2), (Bookmark, "", 2), (Added, "b", 3)]), Ok(()));
         assert_eq!(told(&[("fieldSelector", "metadata.name=b")], &[(Added, "b", 3), (Bookmark, "", 5)]), Ok(()));
+    }
+
+    #[test]
+    fn a_watch_that_begins_with_the_state_is_judged_from_the_first_thing_that_happens() {
+        use EventKind::{Added, Bookmark, Deleted, Modified};
+        let told = |events: &[(EventKind, &str, u64)]| told(&[("sendInitialEvents", "true")], events);
+        assert_eq!(told(&[(Added, "b", 3), (Added, "a", 2), (Bookmark, "", 3), (Modified, "a", 4)]), Ok(()));
+        assert_eq!(told(&[(Added, "b", 3), (Modified, "a", 4), (Deleted, "a", 5)]), Ok(()));
+        for begun in [(Bookmark, "", 3), (Modified, "a", 4)] {
+            let broken = told(&[(Added, "b", 3), begun, (Deleted, "a", 5), (Deleted, "a", 5)]).unwrap_err();
+            assert!(broken.starts_with(if begun.0 == Bookmark { "reliable" } else { "unique" }), "{broken}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_is_what_was_written() {
+        let commits = [commit(2, "a", Change::Created)];
+        let request = Request::new(Method::GET, "/api/v1/pods").with_query("watch", "true");
+        let mut guarantees = Guarantees::default();
+        guarantees.begin(&request.clone().with_query("resourceVersion", "1"), &Reply::text(200, ""));
+        let mut value = object("a", 2).value().clone();
+        value["spec"] = json!({"nodeName": "elsewhere"});
+        let event = WatchEvent { kind: EventKind::Added, object: Object::new(value) };
+        let broken = guarantees.check(request.id, &event, &commits).unwrap_err();
+        assert!(broken.starts_with("prev-kv: default/a is told as something else"), "{broken}");
     }
 
     #[test]

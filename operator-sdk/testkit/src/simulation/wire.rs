@@ -68,7 +68,11 @@ impl Wire {
         let (sender, answer) = oneshot::channel();
         let (process, life) = (Arc::clone(&self.process), Arc::clone(&self.life));
         if !life.is_dead() {
+            let life = Arc::clone(&life);
             tokio::spawn(async move {
+                // Whatever task of a process sends: while that stands still, nothing leaves it.
+                life.gate.opened().await;
+                tap.leave();
                 process.network.opened().await;
                 // Given up while nothing got through: a closed connection sends nothing any more.
                 if sender.is_closed() {

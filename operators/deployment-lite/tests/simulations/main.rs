@@ -4,7 +4,6 @@
 
 mod bad_input;
 mod behaviours;
-#[cfg(feature = "soak")]
 mod explorations;
 mod faults;
 mod perturbations;

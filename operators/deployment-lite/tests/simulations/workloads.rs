@@ -10,6 +10,7 @@ use operator_testkit::{
     actor::Nodes,
     explore::Excuse,
     fault::{Effect, Fault},
+    record::Record,
     request::Request,
     simulation::{Manifest, Simulation, Step, act, apply, delete},
 };
@@ -168,6 +169,13 @@ pub(crate) fn loose_definitions() -> Manifest {
         loose
     });
     loose.into_iter().collect()
+}
+
+/// All that a run is judged by holds, these judges aside.
+pub(crate) fn assert_holds(record: &Record, aside: &[&str]) {
+    let mut broken = record.broken();
+    broken.retain(|violation| !aside.contains(&violation.oracle));
+    assert_eq!(broken, [], "seed {}, {:?}", record.seed, record.plan);
 }
 
 /// The image of a pod, or of the template of pods.

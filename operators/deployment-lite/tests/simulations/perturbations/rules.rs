@@ -9,8 +9,8 @@ use operator_testkit::{
 };
 use serde_json::{Value, json};
 
-use super::{assert_holds, last};
-use crate::workloads::{Mode, OPERATOR, ask, image, image_of, merge, web};
+use super::last;
+use crate::workloads::{Mode, OPERATOR, ask, assert_holds, image, image_of, merge, web};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
