@@ -44,6 +44,7 @@ pub mod server;
 pub mod service;
 pub mod simulation;
 pub mod store;
+mod syntax;
 pub mod verdict;
 pub mod view;
 pub mod watch;

@@ -11,10 +11,17 @@ use crate::{
     patch::PatchError,
     request::{Reply, Request},
     resource::Resource,
+    syntax,
 };
 
 /// What a body may be at most.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
+
+/// So much of a body is quoted in a refusal, in bytes.
+const SUMMARY_LIMIT: usize = 30;
+/// What the real server looks for in a body first, as Go names it.
+const TYPE_OF_TYPE: &str =
+    r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
 
 /// The body as a value.
 pub(crate) fn parse(request: &Request) -> Result<Value, Failure> {
@@ -42,15 +49,22 @@ fn parse_with_doubles(request: &Request) -> Result<(Value, Vec<String>), Failure
 }
 
 fn unreadable(request: &Request, error: &serde_json::Error) -> Failure {
-    let what = if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() };
-    let mut failure = Failure::bad_request(format!("couldn't get version/kind; json parse error: {what}"));
-    failure.message.push_str(&format!(" ({})", summary(&request.body)));
-    failure
+    let what = syntax::problem(&request.body).unwrap_or_else(|| error.to_string());
+    let what = format!("couldn't get version/kind; json parse error: {what} ({})", summary(&request.body));
+    Failure::bad_request(what)
 }
 
-/// A body as the real server quotes it.
+/// A body as the real server quotes it: the beginning of what looks like an object, or else its bytes.
 fn summary(body: &[u8]) -> String {
-    if body.is_empty() { "<empty>".to_owned() } else { String::from_utf8_lossy(body).chars().take(1024).collect() }
+    let (start, end) = match body.split_at_checked(SUMMARY_LIMIT) {
+        Some((start, [_, ..])) => (start, " ..."),
+        _ => (body, ""),
+    };
+    match body.first() {
+        None => "<empty>".to_owned(),
+        Some(b'{') => format!("{}{end}", String::from_utf8_lossy(start)),
+        Some(_) => start.iter().map(|byte| format!("{byte:02x}")).chain([end.to_owned()]).collect(),
+    }
 }
 
 /// YAML, or JSON as most clients send it there.
@@ -173,12 +187,20 @@ fn check_kind(request: &Request, object: &Value, served: &Served) -> Result<(), 
         let must = format!("the object provided is unrecognized (must be of type {})", resource.kind);
         Err(Failure::bad_request(format!("{must}: {what} ({})", summary(&request.body))))
     };
-    if !object.is_object() {
-        return unrecognized("couldn't get version/kind; json parse error: json: cannot unmarshal".to_owned());
+    let sort = match object {
+        Value::Array(_) => Some("array"),
+        Value::String(_) => Some("string"),
+        Value::Number(_) => Some("number"),
+        Value::Bool(_) => Some("bool"),
+        Value::Null | Value::Object(_) => None,
+    };
+    if let Some(sort) = sort {
+        let what = format!("json: cannot unmarshal {sort} into Go value of type {TYPE_OF_TYPE}");
+        return unrecognized(format!("couldn't get version/kind; json parse error: {what}"));
     }
     if resource.is_custom {
-        let missing =
-            |field: &str| unrecognized(format!("Object '{field}' is missing in '{}'", summary(&request.body)));
+        let whole = String::from_utf8_lossy(&request.body);
+        let missing = |field: &str| unrecognized(format!("Object '{field}' is missing in '{whole}'"));
         let Some(kind) = kind else { return missing("Kind") };
         let Some(version) = version else { return missing("apiVersion") };
         if version != served.api_version {

@@ -10,6 +10,7 @@ use crate::{
     request::{Body, Request},
     selector::Selector,
     store::Key,
+    syntax,
 };
 
 /// Which state a read wants.
@@ -154,10 +155,9 @@ impl Token {
     /// A revision, or nothing of an inconsistent one, and the last key of the page before.
     fn parse(text: &str) -> Result<Self, Failure> {
         let invalid = || {
-            let first = first_of_base64(text).map_or_else(|| "end of JSON input".to_owned(), shown);
-            Failure::bad_request(format!(
-                "invalid continue token: continue key is not valid: invalid character {first} looking for beginning of value",
-            ))
+            let start = first_of_base64(text).into_iter().collect::<Vec<u8>>();
+            let problem = syntax::problem(&start).unwrap_or_default();
+            Failure::bad_request(format!("invalid continue token: continue key is not valid: {problem}"))
         };
         let (revision, start) = text.split_once('.').ok_or_else(invalid)?;
         let revision = match revision {
@@ -189,15 +189,6 @@ fn first_of_base64(text: &str) -> Option<u8> {
     });
     let (first, second) = (digits.next()??, digits.next()??);
     Some(first << 2 | second >> 4)
-}
-
-/// A character as Go quotes it.
-fn shown(byte: u8) -> String {
-    match byte {
-        0x20..=0x7e | 0xa1..=0xac | 0xae.. => format!("'{}'", char::from(byte)),
-        0x80.. => format!("'\\u{byte:04x}'"),
-        _ => format!("'\\x{byte:02x}'"),
-    }
 }
 
 /// The selectors of a list, a watch or a deletion of many.

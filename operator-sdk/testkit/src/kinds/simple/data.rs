@@ -3,6 +3,7 @@
 use serde_json::{Map as JsonMap, Value, json};
 
 use super::super::findings::{Findings, fields};
+use crate::syntax;
 
 const MAX_SIZE: usize = 1 << 20;
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -136,15 +137,12 @@ fn check_secret(secret: &Value, findings: &mut Findings) {
     }
 }
 
-/// Bytes that have to be JSON; in the words of Go's decoder where the first byte is wrong.
+/// Bytes that have to be JSON.
 fn check_json(data: &Value, path: &str, findings: &mut Findings) {
     let Some(bytes) = data.as_str().map(decode_base64) else { return };
-    if serde_json::from_slice::<JsonMap<String, Value>>(&bytes).is_ok() {
-        return;
-    }
-    let problem = match bytes.first() {
-        None => "unexpected end of JSON input".to_owned(),
-        Some(first) => format!("invalid character '{}' looking for beginning of value", char::from(*first)),
+    let problem = match serde_json::from_slice::<JsonMap<String, Value>>(&bytes) {
+        Ok(_) => return,
+        Err(error) => syntax::problem(&bytes).unwrap_or_else(|| error.to_string()),
     };
     findings.invalid(path, &json!("<secret contents redacted>"), problem);
 }
