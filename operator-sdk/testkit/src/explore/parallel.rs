@@ -1,4 +1,5 @@
-//! Runs on all cores; what comes of it does not depend on how many there are.
+//! Runs on all cores. What comes of it does not depend on how many there are, but for which findings are told where there are
+//! more than enough.
 
 use std::{
     sync::{
