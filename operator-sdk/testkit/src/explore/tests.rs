@@ -436,7 +436,7 @@ fn who_is_not_himself_again_after_a_fault_is_found_by_what_he_logs() {
     let verdict = simulation.explore(Faults::single().only(|fault| fault.effect == Effect::crash(false)));
     let broken = &verdict.findings[0].violations[0];
     assert_eq!(broken.oracle, "O5 log");
-    assert!(broken.message.contains("errors in the log after everything had settled: "), "{broken}");
+    assert!(broken.message.contains("errors in the log long after everything had settled: "), "{broken}");
 }
 
 /// Replays these files: their names and what they hold.
