@@ -3,7 +3,7 @@
 //! | oracle | what has to be so |
 //! |---|---|
 //! | O1 convergence | after each step there is what there is without faults |
-//! | O2 quiescence | in the quiet hour nothing is written, Leases aside, and hardly anything is asked |
+//! | O2 quiescence | in the quiet hour nothing is written, Leases aside, and hardly anything is asked; after a fault an Event may still be, in its first half |
 //! | O3 summary | nothing is created or deleted more often than without faults |
 //! | O4 invariant | what your own judges say |
 //! | O5 answers, log, races | nobody panics; no 400, 403, 405, 415 or 422 that no fault made; without faults also no 409, no 404 but to a GET, and no error in the log; none in the second half of the quiet hour with them |
@@ -13,7 +13,7 @@
 //! | O9 conditions | `lastTransitionTime` changes with the status, and only then; none comes and goes |
 //! | O10 lost update | what somebody else wrote is not overwritten unseen |
 //!
-//! What actors do is judged by none of them. etcd's promises about watches are judged on all that watches tell, too.
+//! What actors do is not judged by O2, O6 and O9, nor what they are answered by O5. etcd's promises about watches are judged on all that watches tell, too.
 
 mod answers;
 mod budget;

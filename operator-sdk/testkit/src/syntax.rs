@@ -1,8 +1,8 @@
 //! What is wrong with a text that should be JSON, in the words of Go's `encoding/json`, which the real server passes on.
 //! The grammar is RFC 8259's; which words go with which place was seen in the answers of kube-apiserver (`37-errors.yaml`).
 
-/// Deeper is refused; Go allows 10,000.
-const DEPTH_MAX: usize = 128;
+/// Deeper is refused, as by serde_json; Go allows 10,000.
+const DEPTH_MAX: usize = 127;
 
 /// What is wrong; `None`: nothing, it is JSON.
 pub(crate) fn problem(text: &[u8]) -> Option<String> {
@@ -15,6 +15,10 @@ pub(crate) fn quoted(byte: u8) -> String {
     match byte {
         b'\'' => r"'\''".to_owned(),
         b'\\' => r"'\\'".to_owned(),
+        0x07 => r"'\a'".to_owned(),
+        0x08 => r"'\b'".to_owned(),
+        0x0b => r"'\v'".to_owned(),
+        0x0c => r"'\f'".to_owned(),
         b'\n' => r"'\n'".to_owned(),
         b'\r' => r"'\r'".to_owned(),
         b'\t' => r"'\t'".to_owned(),
@@ -42,7 +46,7 @@ impl Scanner<'_> {
     fn value(&mut self) -> Scanned {
         self.space();
         match self.peek() {
-            Some(b'{' | b'[') if self.depth == DEPTH_MAX => Err("exceeded max depth".to_owned()),
+            Some(b'{' | b'[') if self.depth == DEPTH_MAX => self.unexpected("exceeded max depth"),
             Some(opening @ (b'{' | b'[')) => {
                 self.depth += 1;
                 let scanned = if opening == b'{' { self.object() } else { self.array() };
@@ -118,14 +122,14 @@ impl Scanner<'_> {
         if self.takes(b'u') {
             for _ in 0..4 {
                 if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
-                    return self.unexpected("in \\u hexadecimal character escape");
+                    return self.unfinished("in \\u hexadecimal character escape");
                 }
                 self.at += 1;
             }
             return Ok(());
         }
         if !matches!(self.peek(), Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')) {
-            return self.unexpected("in string escape code");
+            return self.unfinished("in string escape code");
         }
         self.at += 1;
         Ok(())
@@ -148,7 +152,7 @@ impl Scanner<'_> {
 
     fn digits(&mut self, place: &str) -> Scanned {
         if !self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            return self.unexpected(place);
+            return self.unfinished(place);
         }
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
@@ -158,7 +162,9 @@ impl Scanner<'_> {
 
     fn literal(&mut self, word: &str) -> Scanned {
         for letter in word.bytes() {
-            self.expect(letter, &format!("in literal {word} (expecting {})", quoted(letter)))?;
+            if !self.takes(letter) {
+                return self.unfinished(&format!("in literal {word} (expecting {})", quoted(letter)));
+            }
         }
         Ok(())
     }
@@ -184,10 +190,15 @@ impl Scanner<'_> {
     }
 
     fn unexpected(&self, place: &str) -> Scanned {
-        Err(match self.peek() {
-            Some(byte) => format!("invalid character {} {place}", quoted(byte)),
-            None => "unexpected end of JSON input".to_owned(),
-        })
+        if self.peek().is_none() {
+            return Err("unexpected end of JSON input".to_owned());
+        }
+        self.unfinished(place)
+    }
+
+    /// Where a space would be wrong, too, Go takes the end for one.
+    fn unfinished(&self, place: &str) -> Scanned {
+        Err(format!("invalid character {} {place}", quoted(self.peek().unwrap_or(b' '))))
     }
 }
 
@@ -208,7 +219,12 @@ mod tests {
 
     #[test]
     fn what_has_no_end_of_depth_is_refused() {
-        assert_eq!(problem(&vec![b'['; 3_000_000]).as_deref(), Some("exceeded max depth"));
+        assert_eq!(problem(&vec![b'['; 3_000_000]).as_deref(), Some("invalid character '[' exceeded max depth"));
+        for depth in 126..130 {
+            let nested = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+            let is_json = serde_json::from_str::<serde_json::Value>(&nested).is_ok();
+            assert_eq!(problem(nested.as_bytes()).is_none(), is_json, "{depth}");
+        }
     }
 
     #[test]
@@ -228,6 +244,11 @@ mod tests {
             ("-a", "invalid character 'a' in numeric literal"),
             ("1.e", "invalid character 'e' after decimal point in numeric literal"),
             ("1e!", "invalid character '!' in exponent of numeric literal"),
+            ("tru", "invalid character ' ' in literal true (expecting 'e')"),
+            ("[1.", "invalid character ' ' after decimal point in numeric literal"),
+            ("\"\\", "invalid character ' ' in string escape code"),
+            ("\"a", "unexpected end of JSON input"),
+            ("\u{7}", "invalid character '\\a' looking for beginning of value"),
             ("01", "invalid character '1' after top-level value"),
         ] {
             assert_eq!(problem(text.as_bytes()).as_deref(), Some(told), "{text}");

@@ -117,7 +117,7 @@ impl Verdict {
     #[track_caller]
     pub fn assert_converges(&self) {
         assert!(self.is_good(), "\n{self}");
-        assert!(!self.is_vain, "no fault struck: of those asked for, `only` and `after_step` have left none\n{self}");
+        assert!(!self.is_vain, "no fault struck, which proves nothing: do `only` and `after_step` leave any?\n{self}");
         println!("{self}");
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 const IDLE_WRITES_MAX: u64 = 60;
 /// And so are more reads: many kinds may be listed and watched anew every five minutes.
 const IDLE_READS_MAX: u64 = 1200;
-/// A shorter time shows no rate.
+/// A shorter time shows no rate, and what a fault has left behind may not be over.
 const MINUTES_10: u64 = 600;
 /// More changes of a quiet time than this are not told one by one.
 const TOLD_MAX: usize = 5;
@@ -166,9 +166,13 @@ async fn stay_quiet(world: &World, simulation: &Simulation) {
     }
     let actors: BTreeSet<&str> = simulation.actors().collect();
     let is_actors = |commit: &Commit| recorder.sender(commit.request).is_some_and(|name| actors.contains(name));
+    // Of what a fault has left behind the last may be told in this time, such as that there was no answer; but then it is over.
+    let is_undisturbed = recorder.record().plan.faults.is_empty();
+    let told_until = if is_undisturbed { begun } else { begun + span / 2 };
+    let is_late = |commit: &Commit| !commit.collection.is_chatter() || commit.time > told_until;
     let late: Vec<String> = recorder.record().commits[commits..]
         .iter()
-        .filter(|commit| !commit.collection.is_leases() && !is_actors(commit))
+        .filter(|commit| !commit.collection.is_leases() && is_late(commit) && !is_actors(commit))
         .map(|commit| format!("{:?} {} {}", commit.change, commit.collection.plural, commit.key))
         .collect();
     if !late.is_empty() {
@@ -176,17 +180,14 @@ async fn stay_quiet(world: &World, simulation: &Simulation) {
         let message = format!("{} changes after everything had settled: {told}", late.len());
         recorder.violate("O2 quiescence", begun, message);
     }
-    // Where nothing goes wrong every error counts (O5). Of what a fault has left behind the last may be told in this time, such
-    // as that there was no answer; but then it is over.
-    let record = recorder.record();
-    if record.plan.faults.is_empty() {
+    // Where nothing goes wrong every error counts (O5).
+    if is_undisturbed || span.as_secs() < MINUTES_10 {
         return;
     }
-    let half = begun + span / 2;
-    let errors = record.log.iter().filter(|line| line.is_error && line.time > half);
+    let errors = recorder.record().log.iter().filter(|line| line.is_error && line.time > told_until);
     if let Some(first) = errors.clone().next() {
         let message = format!("{} errors in the log long after everything had settled: {}", errors.count(), first.text);
-        recorder.violate("O5 log", half, message);
+        recorder.violate("O5 log", told_until, message);
     }
 }
 

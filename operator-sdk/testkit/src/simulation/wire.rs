@@ -1,4 +1,4 @@
-//! A process's way to the server. What is sent goes its way whatever becomes of the sender: each request is a task of the
+//! A process's way to the server. What has left it goes its way whatever becomes of the sender: each request is a task of the
 //! world, and the process waits at its own end for the answer.
 
 use std::{
@@ -53,7 +53,7 @@ impl Wire {
         self.carry(tap, async move { connection.send(request).await }).await
     }
 
-    /// A way for one request, of which this is the head, and which is given away now.
+    /// A way for one request, of which this is the head.
     fn tapped(&self, head: Request) -> (Arc<Tap>, Connection) {
         let tap = Arc::new(Tap::new(self.world.clone(), Arc::clone(&self.process), Arc::clone(&self.life), head));
         (Arc::clone(&tap), self.connection.clone().with_interceptor(tap))
@@ -70,7 +70,7 @@ impl Wire {
         if !life.is_dead() {
             let life = Arc::clone(&life);
             tokio::spawn(async move {
-                // Whatever task of a process sends: while that stands still, nothing leaves it.
+                // Whatever task of a process sends: while that stands still, or is dead, nothing leaves it.
                 life.gate.opened().await;
                 tap.leave();
                 process.network.opened().await;
