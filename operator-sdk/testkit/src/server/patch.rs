@@ -84,18 +84,19 @@ impl Server {
         merged["apiVersion"] = served.api_version.as_str().into();
         let warnings = decode::unknown_fields(intent, &served, options.field_validation)?;
         let is_empty = |map: &Value| map.as_object().is_none_or(Map::is_empty);
-        let hides_empty = resource.is_custom
-            && part(call) == Part::Main
-            && self.kinds.is_stored(&served)
-            && ["labels", "annotations"].iter().any(|field| merged["metadata"].get(field).is_some_and(is_empty));
+        let may_hide = resource.is_custom && part(call) == Part::Main && self.kinds.is_stored(&served);
+        let bags = ["labels", "annotations"].into_iter().filter(|_| may_hide);
+        let empty =
+            bags.filter_map(|field| Some((field, merged["metadata"].get(field)?))).filter(|(_, map)| is_empty(map));
+        let hidden: Map<String, Value> = empty.map(|(field, map)| (field.to_owned(), map.clone())).collect();
         let object = decode::applied(merged, &served)?;
         let reply = match live {
-            Some(live) => self.replace(call, &options, &live, Written { object, hides_empty })?,
+            Some(live) => self.replace(call, &options, &live, Written { object, hidden })?,
             None => {
                 self.authorize_creation(call)?;
                 revision_of(&object)?;
                 let reply = self.insert(call, &options, object)?;
-                let made = self.store.get(&served.collection, &call.target.key()).filter(|_| hides_empty);
+                let made = self.store.get(&served.collection, &call.target.key()).filter(|_| !hidden.is_empty());
                 self.hidden_empties.extend(made.map(|made| made.revision()));
                 reply
             }

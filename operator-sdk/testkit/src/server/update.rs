@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Call, Reply, Server,
@@ -25,13 +25,13 @@ use crate::{
 /// A new state of an object, decoded and with the owners of its fields.
 pub(super) struct Written {
     pub(super) object: Value,
-    /// Whether it is stored with empty labels or annotations that no reader is shown.
-    pub(super) hides_empty: bool,
+    /// Labels or annotations that are stored empty and that no reader is shown, as an apply has left them.
+    pub(super) hidden: Map<String, Value>,
 }
 
 impl Written {
     pub(super) fn plain(object: Value) -> Self {
-        Self { object, hides_empty: false }
+        Self { object, hidden: Map::new() }
     }
 }
 
@@ -67,7 +67,8 @@ impl Server {
         live: &Arc<Object>,
         written: Written,
     ) -> Result<Reply, Failure> {
-        let Written { object: mut new, hides_empty } = written;
+        let Written { object: mut new, hidden } = written;
+        let hides_empty = !hidden.is_empty();
         let served = &call.target.served;
         let (resource, part) = (&served.resource, part(call));
         let mut warnings = metadata::remove_double_owners(&mut new);
@@ -83,12 +84,14 @@ impl Server {
             return Err(Failure::invalid(resource, &call.target.name, &causes));
         }
         warnings.extend(resource.rules.warn(&new, Some(live), part));
-        let new = apply::keep_times(live, new);
+        let mut new = apply::keep_times(live, new);
         if is_last_finalizer_gone(&new, live) && !(is_namespace(resource) && has_finalizers(&new)) {
             // Watches are told the state before this last write.
             if !options.is_dry_run {
                 self.commit(call, call.target.key(), Change::Deleted, live.value().clone());
             }
+            // It is not stored any more, so that it is told as it would have been.
+            metadata::of(&mut new).extend(hidden);
             return Ok(Reply::object(200, Object::new(new)));
         }
         if !hides_empty && self.is_no_change(&new, live) {
