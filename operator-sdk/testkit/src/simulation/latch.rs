@@ -7,6 +7,8 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
+use tokio::time::Instant;
+
 /// Open unless it was shut more often than opened.
 #[derive(Debug, Default)]
 pub(crate) struct Latch(Mutex<State>);
@@ -14,19 +16,32 @@ pub(crate) struct Latch(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     shut: usize,
+    /// When it was shut, if it is.
+    since: Option<Instant>,
     waiting: Vec<Waker>,
 }
 
 impl Latch {
     pub(crate) fn shut(&self) {
-        self.lock().shut += 1;
+        let mut state = self.lock();
+        state.shut += 1;
+        state.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether it was shut at an earlier instant than this, and still is.
+    pub(crate) fn has_been_shut(&self) -> bool {
+        self.lock().since.is_some_and(|since| since < Instant::now())
     }
 
     pub(crate) fn open(&self) {
         let waiting = {
             let mut state = self.lock();
             state.shut = state.shut.saturating_sub(1);
-            if state.shut > 0 { Vec::new() } else { std::mem::take(&mut state.waiting) }
+            if state.shut > 0 {
+                return;
+            }
+            state.since = None;
+            std::mem::take(&mut state.waiting)
         };
         waiting.into_iter().for_each(Waker::wake);
     }

@@ -1,4 +1,4 @@
-//! A process's way to the server. What has left it goes its way whatever becomes of the sender: each request is a task of the
+//! A process's way to the server. What has left the process goes its way whatever becomes of the sender: each request is a task of the
 //! world, and the process waits at its own end for the answer.
 
 use std::{
@@ -68,11 +68,18 @@ impl Wire {
         let (sender, answer) = oneshot::channel();
         let (process, life) = (Arc::clone(&self.process), Arc::clone(&self.life));
         if !life.is_dead() {
+            // Not each task of a process is held still with it (kube spawns some), but what they send is: but for what has left
+            // in the instant in which the process stopped.
+            let is_held = life.gate.has_been_shut();
+            if !is_held {
+                tap.leave();
+            }
             let life = Arc::clone(&life);
             tokio::spawn(async move {
-                // Whatever task of a process sends: while that stands still, or is dead, nothing leaves it.
-                life.gate.opened().await;
-                tap.leave();
+                if is_held {
+                    life.gate.opened().await;
+                    tap.leave();
+                }
                 process.network.opened().await;
                 // Given up while nothing got through: a closed connection sends nothing any more.
                 if sender.is_closed() {
