@@ -22,6 +22,7 @@
 
 pub mod actor;
 pub mod apply;
+mod base64;
 pub mod cause;
 pub mod definition;
 pub mod explore;

@@ -13,7 +13,8 @@
 //! | O9 conditions | `lastTransitionTime` changes with the status, and only then; none comes and goes |
 //! | O10 lost update | what somebody else wrote is not overwritten unseen |
 //!
-//! What actors do is not judged by O2, O6 and O9, nor what they are answered by O5. etcd's promises about watches are judged on all that watches tell, too.
+//! What actors do is not judged by O2, O6 and O9, nor what they are answered by O5. etcd's promises about watches are
+//! judged on all that watches tell, too.
 
 mod answers;
 mod budget;

@@ -13,6 +13,7 @@ mod logs;
 mod operator;
 mod place;
 mod process;
+mod quiet;
 mod recorder;
 mod run;
 mod tap;

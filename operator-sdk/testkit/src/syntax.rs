@@ -11,7 +11,7 @@ pub(crate) fn problem(text: &[u8]) -> Option<String> {
 }
 
 /// A character as Go quotes it.
-pub(crate) fn quoted(byte: u8) -> String {
+fn quoted(byte: u8) -> String {
     match byte {
         b'\'' => r"'\''".to_owned(),
         b'\\' => r"'\\'".to_owned(),
@@ -49,7 +49,10 @@ impl Scanner<'_> {
             Some(b'{' | b'[') if self.depth == DEPTH_MAX => self.unexpected("exceeded max depth"),
             Some(opening @ (b'{' | b'[')) => {
                 self.depth += 1;
-                let scanned = if opening == b'{' { self.object() } else { self.array() };
+                let scanned = match opening {
+                    b'{' => self.members(b'}', Self::field, "after object key:value pair"),
+                    _ => self.members(b']', Self::value, "after array element"),
+                };
                 self.depth -= 1;
                 scanned
             }
@@ -62,43 +65,32 @@ impl Scanner<'_> {
         }
     }
 
-    fn object(&mut self) -> Scanned {
+    /// What stands between two braces or brackets, with commas between.
+    fn members(&mut self, closing: u8, member: fn(&mut Self) -> Scanned, place: &str) -> Scanned {
         self.at += 1;
         self.space();
-        if self.takes(b'}') {
+        if self.takes(closing) {
             return Ok(());
         }
         loop {
+            member(self)?;
             self.space();
-            if self.peek() != Some(b'"') {
-                return self.unexpected("looking for beginning of object key string");
-            }
-            self.string()?;
-            self.space();
-            self.expect(b':', "after object key")?;
-            self.value()?;
-            self.space();
-            if self.takes(b'}') {
+            if self.takes(closing) {
                 return Ok(());
             }
-            self.expect(b',', "after object key:value pair")?;
+            self.expect(b',', place)?;
         }
     }
 
-    fn array(&mut self) -> Scanned {
-        self.at += 1;
+    fn field(&mut self) -> Scanned {
         self.space();
-        if self.takes(b']') {
-            return Ok(());
+        if self.peek() != Some(b'"') {
+            return self.unexpected("looking for beginning of object key string");
         }
-        loop {
-            self.value()?;
-            self.space();
-            if self.takes(b']') {
-                return Ok(());
-            }
-            self.expect(b',', "after array element")?;
-        }
+        self.string()?;
+        self.space();
+        self.expect(b':', "after object key")?;
+        self.value()
     }
 
     fn string(&mut self) -> Scanned {

@@ -160,6 +160,18 @@ fn what_runs_without_faults_do_not_agree_on_is_not_compared() {
 }
 
 #[test]
+fn what_processes_tell_of_themselves_is_not_compared_but_other_kinds_of_such_names_are() {
+    for (group, plural) in [("", "events"), ("events.k8s.io", "events"), ("coordination.k8s.io", "leases")] {
+        assert!(Collection::new(group, plural).is_chatter(), "{group}/{plural}");
+    }
+    assert!(!Collection::new("example.com", "events").is_chatter());
+    let lease = || Run::default().create("leases", json!({"metadata": {"name": "of an address"}}));
+    assert_eq!(differences(Run::default(), lease()).len(), 1);
+    let reference = Reference::of(&[Run::default().settle().record]);
+    assert_eq!(judge(&lease().record, Some(&reference), &[]).len(), 1, "one more was made");
+}
+
+#[test]
 fn a_generation_that_was_not_observed_is_a_difference() {
     let run = |observed: u32| {
         let web = json!({"metadata": {"name": "web", "generation": 7}, "status": {"observedGeneration": observed}});

@@ -8,6 +8,7 @@ use super::{kinds::Served, options::FieldValidation};
 use crate::{
     cause::{Cause, CauseKind},
     failure::Failure,
+    go_text::json_name,
     patch::PatchError,
     request::{Reply, Request},
     resource::Resource,
@@ -187,15 +188,8 @@ fn check_kind(request: &Request, object: &Value, served: &Served) -> Result<(), 
         let must = format!("the object provided is unrecognized (must be of type {})", resource.kind);
         Err(Failure::bad_request(format!("{must}: {what} ({})", summary(&request.body))))
     };
-    let sort = match object {
-        Value::Array(_) => Some("array"),
-        Value::String(_) => Some("string"),
-        Value::Number(_) => Some("number"),
-        Value::Bool(_) => Some("bool"),
-        Value::Null | Value::Object(_) => None,
-    };
-    if let Some(sort) = sort {
-        let what = format!("json: cannot unmarshal {sort} into Go value of type {TYPE_OF_TYPE}");
+    if !object.is_object() && !object.is_null() {
+        let what = format!("json: cannot unmarshal {} into Go value of type {TYPE_OF_TYPE}", json_name(object));
         return unrecognized(format!("couldn't get version/kind; json parse error: {what}"));
     }
     if resource.is_custom {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Answer, Call, List, Reply, Server};
 use crate::{
+    base64,
     cause::{Cause, CauseKind},
     failure::Failure,
     object::Object,
@@ -155,7 +156,10 @@ impl Token {
     /// A revision, or nothing of an inconsistent one, and the last key of the page before.
     fn parse(text: &str) -> Result<Self, Failure> {
         let invalid = || {
-            let problem = decoded(text).and_then(|held| syntax::problem(&held));
+            // A real token is base64 of JSON, and is read as such.
+            let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            let held = text.bytes().all(is_letter).then(|| base64::decode(text));
+            let problem = held.and_then(|held| syntax::problem(&held));
             let problem = problem.unwrap_or_else(|| "it is none of this server's".to_owned());
             Failure::bad_request(format!("invalid continue token: continue key is not valid: {problem}"))
         };
@@ -175,24 +179,6 @@ impl std::fmt::Display for Token {
             None => write!(formatter, "r.{}", self.start),
         }
     }
-}
-
-/// What a text in base64 for addresses holds; `None`: it is none. A real token is base64 of JSON, and is read as such.
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte| match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'-' => Some(62),
-        b'_' => Some(63),
-        _ => None,
-    };
-    let digits: Vec<u8> = text.bytes().map(digit).collect::<Option<_>>()?;
-    let bytes = |four: &[u8]| {
-        let bits = four.iter().fold(0_u32, |bits, digit| bits << 6 | u32::from(*digit)) << (6 * (4 - four.len()));
-        bits.to_be_bytes().into_iter().skip(1).take(four.len() - 1).collect::<Vec<u8>>()
-    };
-    Some(digits.chunks(4).flat_map(bytes).collect())
 }
 
 /// The selectors of a list, a watch or a deletion of many.

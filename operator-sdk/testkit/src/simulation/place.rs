@@ -35,6 +35,13 @@ impl Place {
         let part = |index: usize| rest.get(index).map(|part| (*part).to_owned()).unwrap_or_default();
         Self { group: group.to_owned(), plural: part(0), namespace, name: part(1) }
     }
+
+    /// How many parts the path of an object has, with the empty one before its first slash.
+    pub(super) fn depth(&self) -> usize {
+        let group_and_version = if self.group.is_empty() { 3 } else { 4 };
+        let namespace = if self.namespace.is_some() { 2 } else { 0 };
+        group_and_version + namespace + 2
+    }
 }
 
 /// What a request counts as in a plan.

@@ -1,28 +1,19 @@
 //! One run, from an empty server to the end of the quiet hour.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::{
-    Installed, Manifest, Simulation, apply, logs, process::Process, recorder::Recorder, workload::perform, world::World,
+    Installed, Manifest, Simulation, apply, logs, process::Process, quiet::stay_quiet, recorder::Recorder,
+    workload::perform, world::World,
 };
 use crate::{
     fault::{Plan, injector::Injector},
     oracle::reference::Reference,
     record::{Record, Settled},
-    store::Commit,
 };
-
-/// More writes an hour that change nothing are a hot loop.
-const IDLE_WRITES_MAX: u64 = 60;
-/// And so are more reads: many kinds may be listed and watched anew every five minutes.
-const IDLE_READS_MAX: u64 = 1200;
-/// A shorter time shows no rate, and what a fault has left behind may not be over.
-const MINUTES_10: u64 = 600;
-/// More changes of a quiet time than this are not told one by one.
-const TOLD_MAX: usize = 5;
 
 /// Runs once on a thread of its own. With a `reference`, each step has to come to what it came to there.
 ///
@@ -134,61 +125,6 @@ async fn settle(world: &World, simulation: &Simulation, step: usize, reference: 
 fn deadline(world: &World, begun: Timestamp, within: Duration) -> Timestamp {
     let recorder = world.recorder();
     recorder.last_struck().unwrap_or(begun).max(begun) + within
-}
-
-/// Lets time pass in which nothing may change, and hardly anything be tried, but by actors: a container that crashes again
-/// and again is no fault of who is on trial.
-async fn stay_quiet(world: &World, simulation: &Simulation) {
-    let span = simulation.limits.stays_quiet_for;
-    let begun = world.now();
-    // What strikes several times in a row may not have had its fill.
-    world.injector().end();
-    let (requests, commits) = {
-        let recorder = world.recorder();
-        (recorder.record().requests.len(), recorder.record().commits.len())
-    };
-    sleep(span).await;
-    let mut recorder = world.recorder();
-    for process in simulation.processes.iter().filter(|process| !process.is_actor) {
-        let own = recorder.record().requests[requests..].iter().filter(|request| request.process == process.name);
-        let (mut reads, mut writes) = (0, 0);
-        for request in own.filter(|request| request.counted.request.is_some()) {
-            *if request.counted.write.is_some() { &mut writes } else { &mut reads } += 1;
-        }
-        for (tried, what, max) in [(writes, "writes", IDLE_WRITES_MAX), (reads, "reads", IDLE_READS_MAX)] {
-            if tried > max * span.as_secs().max(MINUTES_10) / 3600 {
-                let span = jiff::SignedDuration::from_secs(span.as_secs().cast_signed());
-                let message =
-                    format!("{} sent {tried} {what} in {span:#} in which there was nothing to do", process.name);
-                recorder.violate("O2 quiescence", begun, message);
-            }
-        }
-    }
-    let actors: BTreeSet<&str> = simulation.actors().collect();
-    let is_actors = |commit: &Commit| recorder.sender(commit.request).is_some_and(|name| actors.contains(name));
-    // Of what a fault has left behind the last may be told in this time, such as that there was no answer; but then it is over.
-    let is_undisturbed = recorder.record().plan.faults.is_empty();
-    let told_until = if is_undisturbed { begun } else { begun + span / 2 };
-    let is_late = |commit: &Commit| !commit.collection.is_chatter() || commit.time > told_until;
-    let late: Vec<String> = recorder.record().commits[commits..]
-        .iter()
-        .filter(|commit| !commit.collection.is_leases() && is_late(commit) && !is_actors(commit))
-        .map(|commit| format!("{:?} {} {}", commit.change, commit.collection.plural, commit.key))
-        .collect();
-    if !late.is_empty() {
-        let told = late[..late.len().min(TOLD_MAX)].join(", ");
-        let message = format!("{} changes after everything had settled: {told}", late.len());
-        recorder.violate("O2 quiescence", begun, message);
-    }
-    // Where nothing goes wrong every error counts (O5).
-    if is_undisturbed || span.as_secs() < MINUTES_10 {
-        return;
-    }
-    let errors = recorder.record().log.iter().filter(|line| line.is_error && line.time > told_until);
-    if let Some(first) = errors.clone().next() {
-        let message = format!("{} errors in the log long after everything had settled: {}", errors.count(), first.text);
-        recorder.violate("O5 log", told_until, message);
-    }
 }
 
 fn until(time: Timestamp, now: Timestamp) -> Duration {

@@ -63,9 +63,9 @@ impl Tap {
         Self { world, process, life, head, sent: OnceLock::new(), later: Mutex::default() }
     }
 
-    /// The request leaves the process now.
-    pub(super) fn leave(&self) {
-        self.sent.get_or_init(|| self.world.now());
+    /// The request leaves the process now, unless it has; returns when.
+    pub(super) fn leave(&self) -> Timestamp {
+        *self.sent.get_or_init(|| self.world.now())
     }
 
     async fn before(&self, request: &mut Request) -> Passage {
@@ -177,7 +177,7 @@ impl Tap {
         let query = if request.query.is_empty() { String::new() } else { format!("?{}", encode_query(&request.query)) };
         self.world.recorder().requested(Requested {
             id: request.id,
-            sent: *self.sent.get_or_init(|| self.world.now()),
+            sent: self.leave(),
             process: Arc::clone(self.process.name()),
             counted,
             method: request.method.to_string(),

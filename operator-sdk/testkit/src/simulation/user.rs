@@ -97,9 +97,7 @@ pub(crate) fn written_path(request: &Request, reply: Option<&Reply>) -> Option<S
     let path = request.path.trim_end_matches('/');
     let place = Place::of(path);
     if !place.name.is_empty() {
-        let prefix = if place.group.is_empty() { 3 } else { 4 };
-        let count = prefix + if place.namespace.is_some() { 2 } else { 0 } + 2;
-        return Some(path.split('/').take(count).collect::<Vec<_>>().join("/"));
+        return Some(path.split('/').take(place.depth()).collect::<Vec<_>>().join("/"));
     }
     let created = reply.filter(|reply| reply.is_success() && request.method == Method::POST)?.to_value();
     Some(format!("{path}/{}", created["metadata"]["name"].as_str()?))

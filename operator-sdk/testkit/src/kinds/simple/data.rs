@@ -3,40 +3,17 @@
 use serde_json::{Map as JsonMap, Value, json};
 
 use super::super::findings::{Findings, fields};
-use crate::syntax;
+use crate::{base64, syntax};
 
 const MAX_SIZE: usize = 1 << 20;
-const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// What is given as text becomes data.
 pub(in crate::kinds) fn encode_texts(secret: &mut JsonMap<String, Value>) {
     let Some(texts) = secret.remove("stringData") else { return };
     let data = secret.entry("data").or_insert_with(|| json!({}));
     for (key, text) in fields(&texts) {
-        data[key] = base64(text.as_str().unwrap_or_default().as_bytes()).into();
+        data[key] = base64::encode(text.as_str().unwrap_or_default().as_bytes()).into();
     }
-}
-
-fn decode_base64(text: &str) -> Vec<u8> {
-    let sextets: Vec<usize> =
-        text.bytes().filter_map(|letter| LETTERS.iter().position(|known| *known == letter)).collect();
-    let bytes = sextets.chunks(4).flat_map(|chunk| {
-        let bits = chunk.iter().fold(0, |bits, sextet| bits << 6 | sextet) << (6 * (4 - chunk.len()));
-        (0..chunk.len().saturating_sub(1)).map(move |place| (bits >> (16 - 8 * place) & 0xff) as u8)
-    });
-    bytes.collect()
-}
-
-fn base64(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let letter = if place <= chunk.len() { char::from(LETTERS[bits >> (18 - 6 * place) & 63]) } else { '=' };
-            text.push(letter);
-        }
-    }
-    text
 }
 
 pub(super) fn check(kind: &str, new: &Value, old: Option<&Value>, findings: &mut Findings) {
@@ -84,7 +61,7 @@ fn size(kind: &str, value: &Value) -> usize {
 /// What is told of a Secret that passes: only whether a certificate looks like one.
 pub(super) fn warnings(secret: &Value) -> Vec<String> {
     let is_certificate = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).contains("-----BEGIN ");
-    let certificate = secret["data"]["tls.crt"].as_str().map(decode_base64);
+    let certificate = secret["data"]["tls.crt"].as_str().map(base64::decode);
     match certificate {
         Some(bytes) if secret["type"] == "kubernetes.io/tls" && !is_certificate(bytes.clone()) => {
             vec!["tls: failed to find any PEM data in certificate input".to_owned()]
@@ -139,23 +116,10 @@ fn check_secret(secret: &Value, findings: &mut Findings) {
 
 /// Bytes that have to be JSON.
 fn check_json(data: &Value, path: &str, findings: &mut Findings) {
-    let Some(bytes) = data.as_str().map(decode_base64) else { return };
+    let Some(bytes) = data.as_str().map(base64::decode) else { return };
     let problem = match serde_json::from_slice::<JsonMap<String, Value>>(&bytes) {
         Ok(_) => return,
         Err(error) => syntax::problem(&bytes).unwrap_or_else(|| error.to_string()),
     };
     findings.invalid(path, &json!("<secret contents redacted>"), problem);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn data_is_written_in_base64() {
-        for (given, expected) in [("", ""), ("a", "YQ=="), ("ab", "YWI="), ("abc", "YWJj"), ("abcd", "YWJjZA==")] {
-            assert_eq!(base64(given.as_bytes()), expected);
-            assert_eq!(decode_base64(expected), given.as_bytes());
-        }
-    }
 }
