@@ -17,13 +17,15 @@ use serde_json::{Value, json};
 use crate::{
     bad_input::{rows, set_all},
     workloads::{
-        Mode, OPERATOR, ask, assert_holds, change, cluster, deployment, image, image_of, loose_definitions, manifest,
-        merge, nodes, path, with_image,
+        Mode, OPERATOR, ask, assert_holds, change, cluster, deployment, group, image, image_of, loose_definitions,
+        manifest, merge, nodes, path, with_image,
     },
 };
 
 /// An image of this name never gets ready.
 const BAD: &str = "bad:1";
+/// What takes so long is not over when the next step comes.
+const MINUTES_3: Duration = Duration::from_secs(180);
 
 /// Runs with two seeds, which have to keep all promises.
 fn run(simulation: &Simulation) -> Record {
@@ -48,10 +50,6 @@ fn with_on<M: Mode>(on: Nodes, image: &str, spec: Value) -> Simulation {
     wanted["spec"]["template"]["spec"]["containers"][0]["image"] = image.into();
     wanted["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
     nodes::<M>(on).with(wanted.into())
-}
-
-fn group<M: Mode>() -> &'static str {
-    M::GROUP_VERSION.split_once('/').unwrap().0
 }
 
 /// What people see of each ReplicaSet, by its image: its size, how many are available, and its revision.
@@ -106,6 +104,11 @@ fn pods(state: &State) -> impl Iterator<Item = &Value> {
 
 fn names(state: &State) -> BTreeSet<String> {
     names_of(pods(state))
+}
+
+/// Those of these names that come at these places.
+fn at(names: &BTreeSet<String>, places: &[usize]) -> BTreeSet<String> {
+    places.iter().map(|place| names.iter().nth(*place).unwrap().clone()).collect()
 }
 
 fn names_of<'a>(pods: impl Iterator<Item = &'a Value>) -> BTreeSet<String> {
@@ -216,8 +219,7 @@ behaviours! {
         assert_eq!(shown::<M>(&record, 1), ["bad:1 0/2 r1", "bad:2 0/3 r2"]);
         assert_eq!(shown::<M>(&record, 2), ["bad:1 0/0 r1", "bad:2 0/2 r2", "bad:3 0/3 r3"]);
         // All of them serve, the second template's after some minutes, while the rollout is paused.
-        let minutes_3 = Duration::from_secs(180);
-        let slow = Behaviour::ready_after(minutes_3..=minutes_3);
+        let slow = Behaviour::ready_after(MINUTES_3..=MINUTES_3);
         let on = Nodes::new(3).with_image("slow", slow).with_image("bad", Behaviour::never_ready());
         let mut goes_on = with_image("bad:3");
         goes_on["paused"] = false.into();
@@ -239,12 +241,10 @@ behaviours! {
     }
 
     fn where_all_are_recreated_another_size_too_waits_until_those_of_other_templates_have_ended<M>() {
-        // They need a minute more than it takes until the next step.
-        let minutes_3 = Duration::from_secs(180);
         let mut wanted = json!({"strategy": {"type": "Recreate"}, "revisionHistoryLimit": 2});
         wanted["template"] = deployment::<M>("web")["spec"]["template"].clone();
         wanted["template"]["spec"]["terminationGracePeriodSeconds"] = 300.into();
-        let simulation = with_on::<M>(Nodes::new(3).stopping_within(minutes_3..=minutes_3), "web:1", wanted)
+        let simulation = with_on::<M>(Nodes::new(3).stopping_within(MINUTES_3..=MINUTES_3), "web:1", wanted)
             .then(image::<M>("web:2"))
             .then(annotate::<M>(json!({"example.com/why": "to wait for them"})))
             .then(image::<M>("web:1"))
@@ -370,11 +370,10 @@ behaviours! {
             .then(change::<M>(json!({"replicas": 2})))
             .then(change::<M>(json!({"replicas": 1})));
         let record = run(&simulation);
-        let all: Vec<String> = names(&record.settled[3].state).into_iter().collect();
-        let left = |numbers: &[usize]| numbers.iter().map(|number| all[*number].clone()).collect::<BTreeSet<_>>();
-        assert_eq!(names(&record.settled[4].state), left(&[0, 2, 3]));
-        assert_eq!(names(&record.settled[5].state), left(&[0, 3]));
-        assert_eq!(names(&record.settled[6].state), left(&[3]));
+        let all = names(&record.settled[3].state);
+        assert_eq!(names(&record.settled[4].state), at(&all, &[0, 2, 3]));
+        assert_eq!(names(&record.settled[5].state), at(&all, &[0, 3]));
+        assert_eq!(names(&record.settled[6].state), at(&all, &[3]));
     }
 
     fn of_pods_that_do_not_serve_the_younger_go_first_but_those_that_were_restarted_more_often_before_them<M>() {
@@ -395,9 +394,7 @@ behaviours! {
     }
 
     fn who_has_not_been_started_goes_before_who_was_restarted<M>() {
-        // Some minutes more than it takes until the next step.
-        let minutes_3 = Duration::from_secs(180);
-        let on = Nodes::new(1).starting_within(minutes_3..=minutes_3).with_image("bad", Behaviour::crash_loops());
+        let on = Nodes::new(1).starting_within(MINUTES_3..=MINUTES_3).with_image("bad", Behaviour::crash_loops());
         let simulation = with_on::<M>(on, BAD, json!({}))
             .then(annotate::<M>(json!({"example.com/why": "to wait until they are started"})))
             .then(annotate::<M>(json!({"example.com/why": "and restarted"})))
@@ -434,16 +431,14 @@ behaviours! {
             .then(change::<M>(json!({"replicas": 3})))
             .then(change::<M>(json!({"replicas": 2})));
         let record = run(&simulation);
-        let all: Vec<String> = names(&record.settled[0].state).into_iter().collect();
-        let left = |numbers: &[usize]| numbers.iter().map(|number| all[*number].clone()).collect::<BTreeSet<_>>();
-        assert_eq!(names(&record.settled[5].state), left(&[0, 1, 3]));
-        assert_eq!(names(&record.settled[6].state), left(&[0, 3]));
+        let all = names(&record.settled[0].state);
+        assert_eq!(names(&record.settled[5].state), at(&all, &[0, 1, 3]));
+        assert_eq!(names(&record.settled[6].state), at(&all, &[0, 3]));
     }
 
     fn while_paused_the_rest_of_a_former_template_goes_once_the_present_one_has_the_whole_size<M>() {
         // Not yet ready when the rollout is paused, and available when it is scaled.
-        let minutes_3 = Duration::from_secs(180);
-        let on = Nodes::new(3).with_image("slow", Behaviour::ready_after(minutes_3..=minutes_3));
+        let on = Nodes::new(3).with_image("slow", Behaviour::ready_after(MINUTES_3..=MINUTES_3));
         let strategy = json!({"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}});
         let simulation = with_on::<M>(on, "web:1", strategy)
             .then(image::<M>("slow:2"))

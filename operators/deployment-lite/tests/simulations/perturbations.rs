@@ -8,7 +8,7 @@ mod long;
 #[cfg_attr(not(feature = "soak"), allow(dead_code, reason = "single verbs take long"))]
 mod rules;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use deployment_lite::api::{BuiltIn, Lite};
 use http::Method;
@@ -17,15 +17,15 @@ use operator_testkit::{
     explore::Faults,
     record::{Record, State},
     request::Request,
-    simulation::{Limits, Manifest, Simulation, Step, act, apply},
+    simulation::{Manifest, Simulation, Step, act, apply},
     store::Commit,
 };
 use serde_json::{Value, json};
 
 use self::rules::Rules;
 use crate::workloads::{
-    Mode, ask, assert_holds, change, cluster, deletion, deployment, image, image_of, loose_definitions, manifest,
-    merge, nodes, path, recreation, replacement, rollout, scaling, web,
+    Mode, ask, assert_holds, change, cluster, deletion, deployment, group, image, image_of, loose_definitions,
+    manifest, merge, nodes, path, recreation, replacement, rollout, scaling, web,
 };
 
 fn settles(simulation: &Simulation) {
@@ -200,13 +200,10 @@ fn t29_every_right_is_used_and_the_lack_of_a_rule_is_survived() {
 #[test]
 fn t29_while_pods_cannot_be_deleted_nothing_grows_beside_them() {
     fn check<M: Mode>() {
-        let hour = Duration::from_secs(3600);
-        let limits = Limits { settles_after: hour, settles_within: 6 * hour, ..Limits::default() };
         let rules = Rules::of::<M>();
         let (_, fewer) = rules.without_each_verb().into_iter().find(|(right, _)| right == "delete pods").unwrap();
         let sizes = |record: &Record, step: usize| {
-            let (group, _) = M::GROUP_VERSION.split_once('/').unwrap();
-            let sets = record.settled[step].state.list(group, M::REPLICA_SET.1);
+            let sets = record.settled[step].state.list(group::<M>(), M::REPLICA_SET.1);
             let mut sizes: Vec<_> = sets.map(|(_, set)| set["spec"]["replicas"].as_u64().unwrap()).collect();
             sizes.sort_unstable();
             sizes
@@ -214,7 +211,7 @@ fn t29_while_pods_cannot_be_deleted_nothing_grows_beside_them() {
         let changed = |surge: Value, steps: Vec<Step>| {
             let surge = json!({"strategy": {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": 0}}});
             let on = Nodes::new(3).with_image("bad", Behaviour::never_ready());
-            let world = nodes::<M>(on).with(manifest::<M>("web")).limits(limits).then(change::<M>(surge));
+            let world = nodes::<M>(on).with(manifest::<M>("web")).limits(rules::patient()).then(change::<M>(surge));
             let last = [rules.put(&rules.rules), image::<M>("web:3")];
             let record = steps.into_iter().chain(last).fold(world, Simulation::then).run(1);
             assert_holds(&record, &["O5 answers", "O5 races", "O5 log"]);

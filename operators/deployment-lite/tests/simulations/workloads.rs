@@ -191,6 +191,11 @@ pub(crate) fn path<M: Mode>(name: &str) -> String {
 /// What does not count under a fault, by what it does and at which path.
 pub(crate) type Excused = fn(&Fault, &str) -> Option<Excuse>;
 
+/// The group of a form's kinds.
+pub(crate) fn group<M: Mode>() -> &'static str {
+    M::GROUP_VERSION.split_once('/').unwrap().0
+}
+
 /// What people do, by name, and what cannot come to what it comes to without faults.
 pub(crate) fn workloads<M: Mode>() -> [(&'static str, Simulation, Excused); 5] {
     [

@@ -17,8 +17,8 @@ use super::{holds, interloper::Interloper, last, pods, rules::Rules};
 use crate::{
     promises::Promises,
     workloads::{
-        Mode, OPERATOR, assert_holds, change, changing, cluster, deployment, image, image_of, manifest, nodes, path,
-        return_of_a_name, rollout, web, with_image,
+        Mode, OPERATOR, assert_holds, change, changing, cluster, deployment, group, image, image_of, manifest, nodes,
+        path, return_of_a_name, rollout, web, with_image,
     },
 };
 
@@ -32,7 +32,11 @@ fn interfered<M: Mode>(request: &Request) -> impl Iterator<Item = Simulation> {
     let at_first = |number| web::<M>().actor(Interloper::at::<M>("web:1", number, request.clone()));
     let then = |number| rollout::<M>().actor(Interloper::at::<M>("web:2", number, request.clone()));
     let early = (1..CHANGES).step_by(STEP).map(at_first);
-    early.chain((1..2 * CHANGES).step_by(STEP).map(then))
+    let all = early.chain((1..2 * CHANGES).step_by(STEP).map(then));
+    all.enumerate().map(|(number, simulation)| {
+        println!("{}: moment {number}", M::DEPLOYMENT.0);
+        simulation
+    })
 }
 
 #[test]
@@ -72,8 +76,7 @@ fn t16_what_is_deleted_in_the_middle_of_a_rollout_goes_with_all_that_it_owns() {
     fn check<M: Mode>() {
         for simulation in interfered::<M>(&Request::new(Method::DELETE, path::<M>("web"))) {
             let record = holds(&simulation);
-            let (group, _) = M::GROUP_VERSION.split_once('/').unwrap();
-            let sets = last(&record).list(group, M::REPLICA_SET.1).count();
+            let sets = last(&record).list(group::<M>(), M::REPLICA_SET.1).count();
             assert_eq!((pods(last(&record)), sets), (0, 0));
         }
     }
@@ -133,7 +136,7 @@ fn t29_a_verb_that_lacks_is_told_of_when_it_is_refused_and_at_every_start() {
             assert!(told.iter().all(|told| told.contains(&format!("missing permission to {lacking} "))), "{told:?}");
         }
         // What is asked for at the start, for an adoption or by an admission plug-in alone.
-        let (group, _) = M::GROUP_VERSION.split_once('/').unwrap();
+        let group = group::<M>();
         let of_kind = |(_, plural): (&str, &str)| {
             ["get", "list", "update"].map(|verb| {
                 let subresource = if verb == "update" { "/finalizers" } else { "" };

@@ -14,6 +14,11 @@ use crate::workloads::{Mode, OPERATOR, ask, assert_holds, image, image_of, merge
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// Who was refused for long waits for long until it tries again.
+pub(crate) fn patient() -> Limits {
+    Limits { settles_after: HOUR, settles_within: 6 * HOUR, ..Limits::default() }
+}
+
 pub(crate) struct Rules {
     path: String,
     pub(crate) rules: Vec<Value>,
@@ -66,10 +71,8 @@ impl Rules {
     }
 
     fn without<M: Mode>(&self, fewer: &[Value], plan: &Plan) -> Record {
-        // Who was refused for long waits for long until it tries again.
-        let limits = Limits { settles_after: HOUR, settles_within: 6 * HOUR, ..Limits::default() };
         let steps = [self.put(fewer), image::<M>("web:2"), self.put(&self.rules)];
-        let world = steps.into_iter().fold(web::<M>().limits(limits), Simulation::then);
+        let world = steps.into_iter().fold(web::<M>().limits(patient()), Simulation::then);
         let record = world.run_with(1, plan);
         assert_holds(&record, &["O5 answers", "O5 races", "O5 log"]);
         let images: Vec<_> = last(&record).list("", "pods").map(|(_, pod)| image_of(pod)).collect();
