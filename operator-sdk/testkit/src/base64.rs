@@ -40,5 +40,6 @@ mod tests {
             assert_eq!(encode(given.as_bytes()), expected);
             assert_eq!(decode(expected), given.as_bytes());
         }
+        assert_eq!((decode("_-8"), decode("/+8=")), (vec![0xff, 0xef], vec![0xff, 0xef]));
     }
 }
