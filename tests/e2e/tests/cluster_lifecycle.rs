@@ -1,5 +1,5 @@
-//! The life of a cluster: `up` works after an `up` that was killed, at whatever moment; two `up`s do not get into each
-//! other's way; `down` leaves nothing behind.
+//! The life of a cluster: `up` works after an `up` that was killed, at whatever moment, and after a Docker daemon was;
+//! two `up`s do not get into each other's way; `down` leaves nothing behind.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
@@ -70,14 +70,11 @@ async fn kill_three_times_then_use(xtask: &Xtask) -> Result<()> {
 
     let mut last = Up::start(xtask)?;
     last.finish().await?;
-    let kubeconfig = command::succeed(&mut xtask.cluster_command(&["kubeconfig"]), AT_ONCE).await?;
-    let kubectl = e2e::cluster::variable("OPERATOR_LITE_KUBECTL")?;
-    let mut get = tokio::process::Command::new(kubectl);
-    get.args(["--kubeconfig", kubeconfig.trim(), "get", "nodes", "--no-headers"]);
-    let nodes = command::succeed(&mut get, command::USUAL_LIMIT).await?;
+    let nodes = kubectl(xtask, &["get", "nodes", "--no-headers"]).await?;
     let ready = nodes.lines().filter(|line| line.split_whitespace().nth(1) == Some("Ready")).count();
     ensure!(ready == 2 && nodes.lines().count() == 2, "the nodes are\n{nodes}");
 
+    come_back_at_each_others_addresses(xtask).await?;
     freeze_a_process(xtask).await?;
     let started = Instant::now();
     let mut again = Up::start(xtask)?;
@@ -98,12 +95,52 @@ async fn freeze_a_process(xtask: &Xtask) -> Result<()> {
         echo $! > "$frozen/cgroup.procs"
         echo FROZEN > "$frozen/freezer.state"
     "#;
+    docker(&["exec", &format!("{}-worker", xtask.cluster()), "sh", "-c", FREEZE]).await.map(drop)
+}
+
+/// What a Docker daemon that was killed does with its containers when it comes back: it starts them, at whatever address
+/// comes first. `up` brings each node back to its own, for which the routes and the certificates are.
+async fn come_back_at_each_others_addresses(xtask: &Xtask) -> Result<()> {
+    let network = format!("kind-{}", xtask.cluster());
+    let [one, two] = ["control-plane", "worker"].map(|role| format!("{}-{role}", xtask.cluster()));
+    let (first, second) = (address(&one, &network).await?, address(&two, &network).await?);
+    docker(&["stop", "--time", "15", &one, &two]).await?;
+    for name in [&one, &two] {
+        docker(&["network", "disconnect", &network, name]).await?;
+    }
+    for (name, address) in [(&one, &second), (&two, &first)] {
+        docker(&["network", "connect", "--ip", address, &network, name]).await?;
+    }
+    docker(&["start", &one, &two]).await?;
+    ensure!(address(&one, &network).await? == second, "the nodes have not changed places");
+
+    Up::start(xtask)?.finish().await?;
+    let now = (address(&one, &network).await?, address(&two, &network).await?);
+    ensure!(now == (first.clone(), second.clone()), "the nodes were at {first} and {second}, and are at {now:?}");
+    let found = kubectl(xtask, &["get", "nodes", "--output", "wide", "--no-headers"]).await?;
+    let found: BTreeSet<&str> = found.lines().filter_map(|line| line.split_whitespace().nth(5)).collect();
+    ensure!(found == BTreeSet::from([&*first, &*second]), "Kubernetes has the nodes at {found:?}");
+    Ok(())
+}
+
+async fn address(node: &str, network: &str) -> Result<String> {
+    let format = format!("{{{{(index .NetworkSettings.Networks {network:?}).IPAddress}}}}");
+    Ok(docker(&["inspect", "--format", &format, node]).await?.trim().to_owned())
+}
+
+async fn docker(arguments: &[&str]) -> Result<String> {
     let mut docker = tokio::process::Command::new("docker");
     if let Some(host) = std::env::var_os("OPERATOR_LITE_DOCKER_HOST") {
         docker.env("DOCKER_HOST", host);
     }
-    docker.args(["exec", &format!("{}-worker", xtask.cluster()), "sh", "-c", FREEZE]);
-    command::succeed(&mut docker, command::USUAL_LIMIT).await.map(drop)
+    command::succeed(docker.args(arguments), command::USUAL_LIMIT).await
+}
+
+async fn kubectl(xtask: &Xtask, arguments: &[&str]) -> Result<String> {
+    let kubeconfig = command::succeed(&mut xtask.cluster_command(&["kubeconfig"]), AT_ONCE).await?;
+    let mut kubectl = tokio::process::Command::new(e2e::cluster::variable("OPERATOR_LITE_KUBECTL")?);
+    kubectl.args(["--kubeconfig", kubeconfig.trim()]).args(arguments);
+    command::succeed(&mut kubectl, command::USUAL_LIMIT).await
 }
 
 /// A second `up` ends at once and says who is at work.

@@ -54,11 +54,8 @@ pub fn discover(docker: &Docker, record: &Record, mut kubectl: impl FnMut() -> C
     })?;
     let mut nodes = Vec::new();
     for (name, pod_range) in ranges {
-        let networks = docker.inspect(&name)?["NetworkSettings"]["Networks"].clone();
-        let address = networks[&record.network]["IPAddress"].as_str().unwrap_or_default().to_owned();
-        if address.is_empty() {
-            bail!("Docker gave the node {name} no address in the network {}", record.network);
-        }
+        let address = address(docker, record, &name)?
+            .with_context(|| format!("Docker gave the node {name} no address in the network {}", record.network))?;
         nodes.push(Node { name, address, pod_range });
     }
     nodes.sort_by_key(|node| (!node.name.ends_with("control-plane"), node.name.clone()));
@@ -97,6 +94,13 @@ pub fn connect(docker: &Docker, record: &Record, node: &Node) -> Result<()> {
 /// Whether Docker has the node on the cluster's network.
 pub fn is_connected(docker: &Docker, record: &Record, node: &str) -> Result<bool> {
     Ok(docker.inspect(node)?["NetworkSettings"]["Networks"].get(&record.network).is_some())
+}
+
+/// The address at which a node runs in the cluster's network; none while it is stopped or off the network.
+pub fn address(docker: &Docker, record: &Record, node: &str) -> Result<Option<String>> {
+    let networks = docker.inspect(node)?["NetworkSettings"]["Networks"].clone();
+    let address = networks[&record.network]["IPAddress"].as_str().filter(|address| !address.is_empty());
+    Ok(address.map(str::to_owned))
 }
 
 fn node_script(node: &Node, nodes: &[Node]) -> String {

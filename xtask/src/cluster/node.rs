@@ -56,6 +56,7 @@ pub fn act(cluster: &Cluster, action: Action, name: &str) -> Result<()> {
 /// Starts, unpauses and reconnects whatever node is not as it should be; whether there was any.
 pub(super) fn repair(docker: &Docker, record: &Record) -> Result<bool> {
     let mut is_repaired = false;
+    stop_strays(docker, record)?;
     for node in &record.nodes {
         let state = docker.state(&node.name)?;
         match state.as_str() {
@@ -73,6 +74,26 @@ pub(super) fn repair(docker: &Docker, record: &Record) -> Result<bool> {
         }
     }
     Ok(is_repaired)
+}
+
+/// Stops the nodes that run at another address than theirs, which is where [`start`] puts them.
+///
+/// A daemon that was killed, or the machine with it, starts its containers again by itself and gives out addresses anew;
+/// the routes to the nodes' pods are for those that they had. All are stopped first, as one may sit at another's place.
+fn stop_strays(docker: &Docker, record: &Record) -> Result<()> {
+    let mut strays = Vec::new();
+    for node in &record.nodes {
+        if network::address(docker, record, &node.name)?.is_some_and(|address| address != node.address) {
+            strays.push(node.name.as_str());
+        }
+    }
+    if strays.is_empty() {
+        return Ok(());
+    }
+    let step = progress::step(format!("stopping {}, which came back at other addresses", strays.join(", ")));
+    docker.output("stop nodes at wrong addresses", &[&["stop", "--time", "15"], &strays[..]].concat())?;
+    step.done();
+    Ok(())
 }
 
 fn start(docker: &Docker, record: &Record, node: &Node) -> Result<()> {
