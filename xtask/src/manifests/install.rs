@@ -40,11 +40,31 @@ pub fn operator(cluster: &Cluster, installation: &Installation, images: &Images)
     let timeout = format!("--timeout={}s", READY_LIMIT.as_secs());
     rollout.args(["--namespace", NAMESPACE, "rollout", "status", &timeout, &workload]);
     process::output(&format!("start {name}"), &mut rollout, READY_LIMIT + QUICK).with_context(|| {
+        print_evidence(cluster, &workload);
         let describe = cluster.line("kubectl", &format!("-n {NAMESPACE} describe pods"));
         format!("see why by `{describe}` and `… logs {workload}`")
     })?;
     step.done_with(&operator.image);
     Ok(())
+}
+
+/// Prints what the cluster says about a workload that does not start: in CI nobody can ask it afterwards.
+fn print_evidence(cluster: &Cluster, workload: &str) {
+    let own = ["--namespace", NAMESPACE];
+    let questions: [&[&str]; 5] = [
+        &["get", "nodes,leases", "--all-namespaces", "--output", "wide"],
+        &["get", "pods", "--all-namespaces", "--output", "wide"],
+        &[&own[..], &["describe", workload]].concat(),
+        &[&own[..], &["events"]].concat(),
+        &[&own[..], &["logs", workload, "--all-pods", "--prefix", "--tail=30"]].concat(),
+    ];
+    for question in questions {
+        let mut command = cluster.kubectl();
+        command.arg("--request-timeout=10s").args(question);
+        let line = question.join(" ");
+        let answer = process::output(&format!("ask `kubectl {line}`"), &mut command, QUICK);
+        progress::say(format!("--- kubectl {line}\n{}", answer.unwrap_or_else(|error| format!("{error:#}"))));
+    }
 }
 
 fn apply_crds(cluster: &Cluster, operator: &str, crds: &[Document]) -> Result<()> {
