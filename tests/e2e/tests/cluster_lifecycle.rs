@@ -74,13 +74,12 @@ async fn kill_three_times_then_use(xtask: &Xtask) -> Result<()> {
     let ready = nodes.lines().filter(|line| line.split_whitespace().nth(1) == Some("Ready")).count();
     ensure!(ready == 2 && nodes.lines().count() == 2, "the nodes are\n{nodes}");
 
-    come_back_at_each_others_addresses(xtask).await?;
-    freeze_a_process(xtask).await?;
     let started = Instant::now();
     let mut again = Up::start(xtask)?;
     again.finish().await?;
     ensure!(started.elapsed() < Duration::from_secs(15), "an `up` of a healthy cluster took {:?}", started.elapsed());
-    Ok(())
+    come_back_at_each_others_addresses(xtask).await?;
+    freeze_a_process(xtask).await
 }
 
 /// What a container runtime in a node leaves if it is killed while it changes the cgroup of a pod: a process that no
@@ -99,7 +98,7 @@ async fn freeze_a_process(xtask: &Xtask) -> Result<()> {
 }
 
 /// What a Docker daemon that was killed does with its containers when it comes back: it starts them, at whatever address
-/// comes first. `up` brings each node back to its own, for which the routes and the certificates are.
+/// comes first. `up` brings each node back to its own, for which the routes to its pods are.
 async fn come_back_at_each_others_addresses(xtask: &Xtask) -> Result<()> {
     let network = format!("kind-{}", xtask.cluster());
     let [one, two] = ["control-plane", "worker"].map(|role| format!("{}-{role}", xtask.cluster()));
@@ -117,10 +116,22 @@ async fn come_back_at_each_others_addresses(xtask: &Xtask) -> Result<()> {
     Up::start(xtask)?.finish().await?;
     let now = (address(&one, &network).await?, address(&two, &network).await?);
     ensure!(now == (first.clone(), second.clone()), "the nodes were at {first} and {second}, and are at {now:?}");
-    let found = kubectl(xtask, &["get", "nodes", "--output", "wide", "--no-headers"]).await?;
-    let found: BTreeSet<&str> = found.lines().filter_map(|line| line.split_whitespace().nth(5)).collect();
-    ensure!(found == BTreeSet::from([&*first, &*second]), "Kubernetes has the nodes at {found:?}");
-    Ok(())
+    wait::until("Kubernetes to have them there, too", UP_LIMIT, async || {
+        let nodes = kubectl(xtask, &["get", "nodes", "--output", "wide", "--no-headers"]).await?;
+        let has =
+            |name: &str, address: &str| nodes.lines().any(|line| line.starts_with(name) && line.contains(address));
+        Ok(Seen::when(has(&format!("{one} "), &first) && has(&format!("{two} "), &second), &nodes))
+    })
+    .await?;
+    wait::until("the worker to reach a pod of the control plane", UP_LIMIT, async || {
+        let dns =
+            ["-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "jsonpath={.items[0].status.podIP}"];
+        let pod = kubectl(xtask, &dns).await?;
+        let dial = format!("timeout 5 bash -c '</dev/tcp/{pod}/8181'");
+        docker(&["exec", &two, "sh", "-c", &dial]).await.map(Seen::Done)
+    })
+    .await
+    .map(drop)
 }
 
 async fn address(node: &str, network: &str) -> Result<String> {

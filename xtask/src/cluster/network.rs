@@ -96,7 +96,7 @@ pub fn is_connected(docker: &Docker, record: &Record, node: &str) -> Result<bool
     Ok(docker.inspect(node)?["NetworkSettings"]["Networks"].get(&record.network).is_some())
 }
 
-/// The address at which a node runs in the cluster's network; none while it is stopped or off the network.
+/// The address of a running node in the cluster's network; none while it is off the network.
 pub fn address(docker: &Docker, record: &Record, node: &str) -> Result<Option<String>> {
     let networks = docker.inspect(node)?["NetworkSettings"]["Networks"].clone();
     let address = networks[&record.network]["IPAddress"].as_str().filter(|address| !address.is_empty());

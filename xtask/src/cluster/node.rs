@@ -83,15 +83,22 @@ pub(super) fn repair(docker: &Docker, record: &Record) -> Result<bool> {
 fn stop_strays(docker: &Docker, record: &Record) -> Result<()> {
     let mut strays = Vec::new();
     for node in &record.nodes {
-        if network::address(docker, record, &node.name)?.is_some_and(|address| address != node.address) {
-            strays.push(node.name.as_str());
+        let runs = docker.state(&node.name)? != "exited";
+        if runs && network::address(docker, record, &node.name)?.is_some_and(|address| address != node.address) {
+            strays.push(node);
         }
     }
     if strays.is_empty() {
         return Ok(());
     }
-    let step = progress::step(format!("stopping {}, which came back at other addresses", strays.join(", ")));
-    docker.output("stop nodes at wrong addresses", &[&["stop", "--time", "15"], &strays[..]].concat())?;
+    let names: Vec<&str> = strays.iter().map(|node| node.name.as_str()).collect();
+    let step = progress::step(format!("stopping {}, which came back at other addresses", names.join(", ")));
+    for node in strays {
+        // Before systemd, kind's entrypoint adapts certificates and manifests to the address, and must not be cut short.
+        // What does not get so far has nothing to lose.
+        let _ = wait_for_systemd(docker, node);
+    }
+    docker.output("stop nodes at wrong addresses", &[&["stop", "--time", "15"], &names[..]].concat())?;
     step.done();
     Ok(())
 }

@@ -56,7 +56,7 @@ fn print_evidence(cluster: &Cluster, workload: &str) {
         &["get", "pods", "--all-namespaces", "--output", "wide"],
         &[&own[..], &["describe", workload]].concat(),
         &[&own[..], &["events"]].concat(),
-        &[&own[..], &["logs", workload, "--all-pods", "--prefix", "--tail=30"]].concat(),
+        &[&own[..], &["logs", workload, "--all-pods", "--prefix", "--tail=30", "--ignore-errors"]].concat(),
     ];
     for question in questions {
         let mut command = cluster.kubectl();

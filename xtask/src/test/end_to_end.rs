@@ -2,9 +2,6 @@
 //!
 //! It uses the cluster that is up, or brings one up and takes it down again. Taking it down is a test of its own: the
 //! tests of the cluster's life come last, when no cluster of ours is left that could hide what they leave behind.
-//!
-//! In CI nobody is at work on a cluster: one that is there was left by a run that was cut off, perhaps while it did it
-//! harm, and says nothing about this run. It is taken down first.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +11,7 @@ use anyhow::{Context, Result};
 
 use super::Arguments;
 use super::step::Steps;
-use crate::cluster::{self, Cluster, Docker, Record, UpOptions};
+use crate::cluster::{self, Cluster, Docker, UpOptions};
 use crate::images::{self, Images};
 use crate::tools::{self, Tool, ToolBox};
 use crate::{conformance, manifests, paths};
@@ -57,11 +54,6 @@ pub fn run(steps: &mut Steps, arguments: &Arguments) {
     }
     if !Docker::of_user().answers() && !rustix::process::geteuid().is_root() {
         return steps.skip("everything on a cluster", "it needs Docker, or root on Debian: sudo -E cargo xtask test");
-    }
-    if super::is_in_ci() {
-        for Record { name, .. } in Record::all() {
-            steps.check(&format!("taking down {name}, left by another run"), || cluster::down(&name, false));
-        }
     }
     let was_up = Cluster::open(cluster::DEFAULT_NAME).is_ok();
     let Some(cluster) = steps.check("cluster up", || cluster::up(&UpOptions::default())) else { return };

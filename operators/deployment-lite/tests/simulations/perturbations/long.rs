@@ -29,14 +29,16 @@ const STEP: usize = 3;
 
 /// Worlds in which somebody asks for this at different moments: while the first pods come, and while others take their place.
 fn interfered<M: Mode>(request: &Request) -> impl Iterator<Item = Simulation> {
-    let at_first = |number| web::<M>().actor(Interloper::at::<M>("web:1", number, request.clone()));
-    let then = |number| rollout::<M>().actor(Interloper::at::<M>("web:2", number, request.clone()));
-    let early = (1..CHANGES).step_by(STEP).map(at_first);
-    let all = early.chain((1..2 * CHANGES).step_by(STEP).map(then));
-    all.enumerate().map(|(number, simulation)| {
-        println!("{}: moment {number}", M::DEPLOYMENT.0);
-        simulation
-    })
+    let say = |when, number| println!("{}: {when}, change {number}", M::DEPLOYMENT.0);
+    let at_first = move |number| {
+        say("the first pods", number);
+        web::<M>().actor(Interloper::at::<M>("web:1", number, request.clone()))
+    };
+    let then = move |number| {
+        say("the rollout", number);
+        rollout::<M>().actor(Interloper::at::<M>("web:2", number, request.clone()))
+    };
+    (1..CHANGES).step_by(STEP).map(at_first).chain((1..2 * CHANGES).step_by(STEP).map(then))
 }
 
 #[test]
