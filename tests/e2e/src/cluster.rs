@@ -60,13 +60,18 @@ impl Cluster {
     /// # Errors
     /// It fails or takes longer than [`command::USUAL_LIMIT`].
     pub async fn run_on_node(&self, node: &str, arguments: &[&str]) -> Result<String> {
-        let docker = std::env::var_os("OPERATOR_LITE_DOCKER").unwrap_or("docker".into());
-        let mut command = Command::new(docker);
-        if let Some(host) = std::env::var_os("OPERATOR_LITE_DOCKER_HOST") {
-            command.env("DOCKER_HOST", host);
-        }
-        command::succeed(command.args(["exec", node]).args(arguments), command::USUAL_LIMIT).await
+        command::succeed(docker().args(["exec", node]).args(arguments), command::USUAL_LIMIT).await
     }
+}
+
+/// The client of the Docker daemon that the nodes live in.
+#[must_use]
+pub fn docker() -> Command {
+    let mut command = Command::new(std::env::var_os("OPERATOR_LITE_DOCKER").unwrap_or("docker".into()));
+    if let Some(host) = std::env::var_os("OPERATOR_LITE_DOCKER_HOST") {
+        command.env("DOCKER_HOST", host);
+    }
+    command
 }
 
 /// A variable of the environment that `cargo xtask test` sets.

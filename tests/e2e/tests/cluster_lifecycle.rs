@@ -140,11 +140,7 @@ async fn address(node: &str, network: &str) -> Result<String> {
 }
 
 async fn docker(arguments: &[&str]) -> Result<String> {
-    let mut docker = tokio::process::Command::new("docker");
-    if let Some(host) = std::env::var_os("OPERATOR_LITE_DOCKER_HOST") {
-        docker.env("DOCKER_HOST", host);
-    }
-    command::succeed(docker.args(arguments), command::USUAL_LIMIT).await
+    command::succeed(e2e::cluster::docker().args(arguments), command::USUAL_LIMIT).await
 }
 
 async fn kubectl(xtask: &Xtask, arguments: &[&str]) -> Result<String> {
