@@ -19,8 +19,9 @@ use http::header::CONTENT_TYPE;
 pub use journal::{Journal, Mark, Written};
 use kube::{
     Api,
-    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, Request},
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -228,12 +229,23 @@ impl Client {
     where
         K: Object<Scope = k8s_openapi::NamespaceResourceScope>,
     {
-        let key = object.key();
-        let api: Api<K> = self.namespaced(&key);
-        let parameters = PostParams::default();
-        let request = api.replace_status(&key.name, &parameters, object);
+        self.replace_status_with(object, object).await
+    }
+
+    /// The same with an object that is `based_on` another, as far as that is not its status.
+    pub(crate) async fn replace_status_with<K>(&self, based_on: &K, object: &impl Serialize) -> Result<K, RequestError>
+    where
+        K: Object<Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        let key = based_on.key();
+        let request = async {
+            let body = serde_json::to_vec(object).map_err(kube::Error::SerdeError)?;
+            let requests = Request::new(K::url_path(&(), key.namespace.as_deref()));
+            let request = requests.replace_subresource("status", &key.name, &PostParams::default(), body);
+            self.writes.client.request::<K>(request.map_err(kube::Error::BuildRequest)?).await
+        };
         let written = self.write::<K, _>(Permission::on_subresource::<K>(Verb::Update, "status"), &key, request).await;
-        let written = match Target::of(object) {
+        let written = match Target::of(based_on) {
             Ok(target) => self.unless_outdated::<K, _>(&target, written)?,
             Err(_) => written?,
         };

@@ -294,8 +294,7 @@ where
         return Ok(());
     }
     object["status"] = serde_json::to_value(status).map_err(encoding)?;
-    let object: K = serde_json::from_value(object).map_err(encoding)?;
-    context.client.replace_status(&object).await?;
+    context.client.replace_status_with(context.object.as_ref(), &object).await?;
     Ok(())
 }
 

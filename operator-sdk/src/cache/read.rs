@@ -1,8 +1,13 @@
 //! One object from the wire: whole, or not to be read as the type that is expected, and then known by its metadata alone.
 
-use kube::core::{PartialObjectMeta, PartialObjectMetaExt};
+use std::sync::Arc;
+
+use kube::{
+    Resource,
+    core::{PartialObjectMeta, PartialObjectMetaExt},
+};
 use serde::{Deserialize, Deserializer, de::Error as _};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::object::{Key, Object};
 
@@ -17,8 +22,8 @@ pub(super) struct Unreadable<K: Object> {
 /// What came for one object. One that cannot be read must not keep the others from being read.
 #[derive(Clone, Debug)]
 pub(super) enum Read<K: Object> {
-    Whole(K),
-    Unreadable(Box<Unreadable<K>>),
+    Whole(Arc<K>),
+    Unreadable(Arc<Unreadable<K>>),
 }
 
 impl<K: Object> Read<K> {
@@ -39,25 +44,80 @@ impl<K: Object> Read<K> {
     /// The metadata of an object of either sort, as an object of its own.
     pub(super) fn metadata(self) -> PartialObjectMeta<K> {
         match self {
-            Self::Whole(mut object) => std::mem::take(object.meta_mut()).into_response_partial(),
-            Self::Unreadable(unreadable) => unreadable.metadata,
+            Self::Whole(object) => object.meta().clone().into_response_partial(),
+            Self::Unreadable(unreadable) => unreadable.metadata.clone(),
+        }
+    }
+
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// If not even its metadata can be read.
+    pub(super) fn parse(json: &str) -> serde_json::Result<Self> {
+        // A second time, slowly, for the path of the field.
+        let read = serde_json::from_str(json)
+            .or_else(|_| serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(json)));
+        match read {
+            Ok(object) => Ok(Self::Whole(Arc::new(without_managed_fields(object)))),
+            Err(error) => {
+                let metadata: PartialObjectMeta<K> = serde_json::from_str(json)?;
+                let metadata = without_managed_fields(metadata);
+                Ok(Self::Unreadable(Arc::new(Unreadable { metadata, problem: error.to_string() })))
+            }
         }
     }
 }
 
 impl<'de, K: Object> Deserialize<'de> for Read<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        if let Ok(object) = K::deserialize(&value) {
-            return Ok(Self::Whole(object));
+        let json: Box<RawValue> = Box::deserialize(deserializer)?;
+        Self::parse(json.get()).map_err(D::Error::custom)
+    }
+}
+
+/// Who owns which field may be the larger half of an object, and nothing is decided by it.
+fn without_managed_fields<T: Resource>(mut object: T) -> T {
+    object.meta_mut().managed_fields = None;
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::api::ObjectList;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn map(data: &Value) -> Value {
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "data": data,
+            "metadata": {"name": "a", "managedFields": [{"manager": "kubectl", "operation": "Update"}]},
+        })
+    }
+
+    /// As it comes in a list, and by itself.
+    fn read(object: &Value) -> [Read<ConfigMap>; 2] {
+        let list = json!({"apiVersion": "v1", "kind": "ConfigMapList", "metadata": {}, "items": [object]});
+        let mut list: ObjectList<Read<ConfigMap>> = serde_json::from_str(&list.to_string()).unwrap();
+        [list.items.remove(0), Read::parse(&object.to_string()).unwrap()]
+    }
+
+    #[test]
+    fn an_object_is_read_without_its_managed_fields() {
+        for read in read(&map(&json!({"key": "value"}))) {
+            let Read::Whole(object) = &read else { panic!("{read:?}") };
+            assert_eq!(object.data.as_ref().unwrap()["key"], "value");
+            assert_eq!((object.metadata.managed_fields.as_ref(), read.key().name), (None, "a".to_owned()));
         }
-        // Once more, slowly, for the path of the field.
-        match serde_path_to_error::deserialize(&value) {
-            Ok(object) => Ok(Self::Whole(object)),
-            Err(error) => {
-                let metadata = PartialObjectMeta::deserialize(&value).map_err(D::Error::custom)?;
-                Ok(Self::Unreadable(Box::new(Unreadable { metadata, problem: error.to_string() })))
-            }
+    }
+
+    #[test]
+    fn an_object_that_does_not_fit_its_type_is_known_by_its_metadata_and_the_field_is_named() {
+        for read in read(&map(&json!({"key": 1}))) {
+            let Read::Unreadable(unreadable) = &read else { panic!("{read:?}") };
+            assert!(unreadable.problem.starts_with("data.key: invalid type"), "{}", unreadable.problem);
+            assert_eq!((unreadable.metadata.metadata.managed_fields.as_ref(), read.key().name), (None, "a".to_owned()));
         }
     }
 }

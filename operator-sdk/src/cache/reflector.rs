@@ -5,12 +5,13 @@ use std::{
     time::Duration,
 };
 
-use futures::{Stream, StreamExt, pin_mut};
-use kube::api::{ListParams, ObjectList, Request, WatchEvent, WatchParams};
+use futures::{AsyncBufReadExt, Stream, StreamExt, pin_mut};
+use http::{HeaderValue, header::ACCEPT_ENCODING};
+use kube::api::{ListParams, ObjectList, Request, WatchParams};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::{Shared, WentBack, list_revision, read::Read};
+use super::{Shared, WentBack, event::Event, list_revision, read::Read};
 use crate::{
     backoff::Backoff,
     object::{Object, Revision},
@@ -66,13 +67,16 @@ impl Api {
         self.client.request(request).await
     }
 
-    async fn watch<K: Object>(
+    /// The lines of a watch.
+    async fn watch(
         &self,
         params: &WatchParams,
         from: &str,
-    ) -> kube::Result<impl Stream<Item = kube::Result<WatchEvent<Read<K>>>> + use<K>> {
-        let request = self.request.watch(params, from).map_err(kube::Error::BuildRequest)?;
-        self.client.request_events(request).await
+    ) -> kube::Result<impl Stream<Item = std::io::Result<String>> + use<>> {
+        let mut request = self.request.watch(params, from).map_err(kube::Error::BuildRequest)?;
+        // Servers compress each event by itself, of which a client's layer, where it has one, undoes the first only.
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        Ok(self.client.request_stream(request).await?.lines())
     }
 }
 
@@ -162,18 +166,18 @@ async fn watch<K: Object>(
     let seconds = WATCH_SECONDS_MIN + rand::random_range(0..WATCH_SECONDS_MIN);
     let params = WatchParams::default().timeout(seconds);
     let opened = tokio::time::timeout(LIST_TIMEOUT, api.watch(&params, &from)).await;
-    let stream = match opened {
-        Ok(Ok(stream)) => stream,
+    let lines = match opened {
+        Ok(Ok(lines)) => lines,
         Ok(Err(error)) => return from_error(&error),
         Err(_) => return End::Failed("failed to open the watch: no answer in time".to_owned()),
     };
     *resume = Some(from);
-    pin_mut!(stream);
     let settled = tokio::time::sleep(SHORTEST_WATCH);
-    pin_mut!(settled);
+    let silence = tokio::time::sleep(SILENCE_LIMIT);
+    pin_mut!(lines, settled, silence);
     let mut is_settled = false;
     loop {
-        let event = tokio::select! {
+        let line = tokio::select! {
             biased;
             () = &mut settled, if !is_settled => {
                 is_settled = true;
@@ -186,24 +190,25 @@ async fn watch<K: Object>(
                 }
                 continue;
             }
-            event = tokio::time::timeout(SILENCE_LIMIT, stream.next()) => event,
+            line = lines.next() => line,
+            () = &mut silence => {
+                info!(resource = %K::plural(&()), "the watch is silent, listing anew");
+                return End::Relist;
+            }
         };
-        let Ok(event) = event else {
-            info!(resource = %K::plural(&()), "the watch is silent, listing anew");
-            return End::Relist;
-        };
-        let Some(event) = event else { return End::Resume };
-        match event {
-            Ok(WatchEvent::Added(read) | WatchEvent::Modified(read)) => {
+        // A connection that breaks is no worse than one that ends.
+        let Some(Ok(line)) = line else { return End::Resume };
+        silence.as_mut().reset(Instant::now() + SILENCE_LIMIT);
+        match Event::parse(&line) {
+            Ok(Event::Is(read)) => {
                 resume.clone_from(read.resource_version());
                 shared.apply(|store| store.upsert(read));
             }
-            Ok(WatchEvent::Deleted(read)) => {
+            Ok(Event::Gone(read)) => {
                 resume.clone_from(read.resource_version());
                 shared.apply(|store| store.remove(&read.metadata()));
             }
-            Ok(WatchEvent::Bookmark(bookmark)) => {
-                let resource_version = bookmark.metadata.resource_version;
+            Ok(Event::Bookmark(resource_version)) => {
                 let revision = list_revision(Some(&resource_version));
                 shared.apply(|store| {
                     store.advance(Some(revision));
@@ -211,11 +216,12 @@ async fn watch<K: Object>(
                 });
                 *resume = Some(resource_version);
             }
-            Ok(WatchEvent::Error(status)) => {
+            Ok(Event::Error(status)) => {
                 *resume = None;
                 return from_error(&kube::Error::Api(status));
             }
-            Err(kube::Error::ReadEvents(_)) => return End::Resume,
+            // It broke within a line.
+            Err(error) if error.is_eof() => return End::Resume,
             Err(error) => {
                 // The same event would come again and fail again: begin with a list instead.
                 *resume = None;

@@ -158,8 +158,8 @@ impl<K: Object> Store<K> {
     pub(super) fn upsert(&mut self, read: Read<K>) -> Option<Change<K>> {
         let key = read.key();
         let slot = match read {
-            Read::Whole(object) => Slot::Whole(Arc::new(object)),
-            Read::Unreadable(unreadable) => Slot::Unreadable(Arc::from(unreadable)),
+            Read::Whole(object) => Slot::Whole(object),
+            Read::Unreadable(unreadable) => Slot::Unreadable(unreadable),
         };
         self.advance(slot.revision());
         if self.slots.get(&key).is_some_and(|held| held.revision() >= slot.revision()) {
@@ -281,6 +281,10 @@ mod tests {
         }
     }
 
+    fn whole(name: &str, uid: &str, revision: u64, owner: Option<&str>) -> Read<ConfigMap> {
+        Read::Whole(Arc::new(map(name, uid, revision, owner)))
+    }
+
     fn revision(number: u64) -> Revision {
         Revision::parse(&number.to_string()).unwrap()
     }
@@ -288,18 +292,18 @@ mod tests {
     #[test]
     fn an_older_copy_never_replaces_a_newer_one() {
         let mut store = Store::default();
-        store.upsert(Read::Whole(map("a", "1", 5, None)));
-        assert!(store.upsert(Read::Whole(map("a", "1", 4, None))).is_none());
-        assert!(store.replace_all(vec![Read::Whole(map("a", "1", 4, None))], revision(4)).is_err());
+        store.upsert(whole("a", "1", 5, None));
+        assert!(store.upsert(whole("a", "1", 4, None)).is_none());
+        assert!(store.replace_all(vec![whole("a", "1", 4, None)], revision(4)).is_err());
         assert_eq!(store.get(&Key::namespaced("default", "a")).unwrap().unwrap().revision(), Some(revision(5)));
     }
 
     #[test]
     fn a_relist_reports_what_was_deleted_in_the_gap() {
         let mut store = Store::default();
-        store.upsert(Read::Whole(map("a", "1", 1, None)));
-        store.upsert(Read::Whole(map("b", "2", 2, None)));
-        let changes = store.replace_all(vec![Read::Whole(map("b", "2", 2, None))], revision(9)).unwrap();
+        store.upsert(whole("a", "1", 1, None));
+        store.upsert(whole("b", "2", 2, None));
+        let changes = store.replace_all(vec![whole("b", "2", 2, None)], revision(9)).unwrap();
         assert_eq!(changes.len(), 1);
         assert_eq!(changes[0].key.name, "a");
         assert!(changes[0].new.is_none());
@@ -309,7 +313,7 @@ mod tests {
     #[test]
     fn a_late_deletion_does_not_take_a_new_object_of_the_same_name() {
         let mut store = Store::default();
-        store.upsert(Read::Whole(map("a", "new", 7, None)));
+        store.upsert(whole("a", "new", 7, None));
         assert!(store.remove(&map("a", "old", 6, None)).is_none());
         assert!(store.remove(&map("a", "new", 8, None)).is_some());
     }
@@ -317,9 +321,9 @@ mod tests {
     #[test]
     fn the_index_follows_a_change_of_owner() {
         let mut store = Store::default();
-        store.upsert(Read::Whole(map("a", "1", 1, Some("x"))));
-        store.upsert(Read::Whole(map("b", "2", 2, Some("x"))));
-        store.upsert(Read::Whole(map("a", "1", 3, Some("y"))));
+        store.upsert(whole("a", "1", 1, Some("x")));
+        store.upsert(whole("b", "2", 2, Some("x")));
+        store.upsert(whole("a", "1", 3, Some("y")));
         let names = |owner: &str| -> Vec<String> {
             store.controlled_by(&Uid::from(owner)).unwrap().iter().map(|object| object.key().name).collect()
         };
@@ -333,7 +337,7 @@ mod tests {
         let in_namespace = |namespace: &str, name: &str, revision: u64, owner: Option<&str>| {
             let mut map = map(name, name, revision, owner);
             map.metadata.namespace = Some(namespace.to_owned());
-            Read::Whole(map)
+            Read::Whole(Arc::new(map))
         };
         for (revision, (namespace, name, owner)) in (1..).zip([
             ("a", "z", None),
@@ -363,7 +367,7 @@ mod tests {
     fn unreadable(name: &str, revision: u64, owner: &str) -> Read<ConfigMap> {
         let mut metadata = map(name, name, revision, Some(owner)).metadata;
         let metadata = std::mem::take(&mut metadata).into_response_partial();
-        Read::Unreadable(Box::new(Unreadable { metadata, problem: "spec.port: too large".to_owned() }))
+        Read::Unreadable(Arc::new(Unreadable { metadata, problem: "spec.port: too large".to_owned() }))
     }
 
     /// The uids of the owners that a change concerns.
@@ -375,8 +379,8 @@ mod tests {
     fn what_cannot_be_read_is_not_taken_for_deleted_by_its_owner() {
         let mut store = Store::default();
         let key = Key::namespaced("default", "a");
-        store.upsert(Read::Whole(map("a", "a", 1, Some("x"))));
-        store.upsert(Read::Whole(map("b", "b", 2, Some("y"))));
+        store.upsert(whole("a", "a", 1, Some("x")));
+        store.upsert(whole("b", "b", 2, Some("y")));
         assert_eq!(owners(store.upsert(unreadable("a", 3, "x"))), ["x", "x"]);
         for error in [store.controlled_by(&Uid::from("x")).unwrap_err(), store.get(&key).unwrap_err()] {
             let error = error.to_string();
@@ -385,8 +389,8 @@ mod tests {
         assert_eq!(store.controlled_by(&Uid::from("y")).unwrap().len(), 1);
         assert_eq!((store.revision(), store.unreadable()), (revision(3), 1));
 
-        assert!(store.upsert(Read::Whole(map("a", "a", 2, Some("x")))).is_none(), "an older copy came back");
-        assert_eq!(owners(store.upsert(Read::Whole(map("a", "a", 4, Some("x"))))), ["x", "x"]);
+        assert!(store.upsert(whole("a", "a", 2, Some("x"))).is_none(), "an older copy came back");
+        assert_eq!(owners(store.upsert(whole("a", "a", 4, Some("x")))), ["x", "x"]);
         assert_eq!(store.controlled_by(&Uid::from("x")).unwrap().len(), 1);
         assert_eq!(store.unreadable(), 0);
     }
