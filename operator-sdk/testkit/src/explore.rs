@@ -175,12 +175,14 @@ impl Simulation {
     ///
     /// # Panics
     /// If nobody on trial asks the server for anything, which would prove nothing.
+    #[track_caller]
     pub fn explore(&self, faults: Faults) -> Verdict {
         let mut verdict = self.explored(faults);
         verdict.findings.iter_mut().for_each(|finding| finding.feature = faults.feature);
         verdict
     }
 
+    #[track_caller]
     fn explored(&self, faults: Faults) -> Verdict {
         let (reference, mut verdict) = self.reference();
         let Some((reference, record)) = reference else { return verdict };
@@ -257,10 +259,15 @@ impl Simulation {
         (Some((reference, runs.remove(0))), verdict)
     }
 
+    #[track_caller]
     fn cases(&self, faults: Faults, record: &Record) -> Vec<Case> {
         let processes: BTreeSet<&str> = self.process_names().collect();
         let mut singles = enumerate::singles(record, &processes);
-        assert!(!singles.is_empty(), "there is nothing to explore: nobody on trial asks the server for anything");
+        assert!(
+            !singles.is_empty(),
+            "there is nothing to explore: nobody on trial asks the server for anything{}",
+            ends(&processes, record)
+        );
         if faults.is_hostile {
             singles.extend(enumerate::hostile(record, &processes));
         }
@@ -333,6 +340,13 @@ impl Simulation {
         }
         (record, violations)
     }
+}
+
+/// Who did not stay to ask for anything.
+fn ends(processes: &BTreeSet<&str>, record: &Record) -> String {
+    let told = |name: &&str| record.log.iter().filter(|line| line.text.starts_with(&format!("{name} ended"))).count();
+    let ended = processes.iter().map(|name| (name, told(name))).filter(|(_, times)| *times > 0);
+    ended.map(|(name, times)| format!("; {name} ended {times} times, and is to run until it is stopped")).collect()
 }
 
 /// What each user did in many runs.

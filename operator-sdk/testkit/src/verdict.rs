@@ -138,7 +138,12 @@ impl fmt::Display for Verdict {
             writeln!(formatter, "{} plans were left when so many had failed", plans - runs)?;
         }
         for (verb, group, resource) in unused_rights {
-            writeln!(formatter, "a right that no run used: {verb} {resource} {group}")?;
+            let dot = if group.is_empty() { "" } else { "." };
+            writeln!(
+                formatter,
+                "a right that none of these {} runs used: {verb} {resource}{dot}{group}",
+                references + runs
+            )?;
         }
         for finding in findings.iter().take(FINDINGS_MAX) {
             write!(formatter, "\n{finding}")?;
@@ -147,6 +152,7 @@ impl fmt::Display for Verdict {
             let first = finding.violations.first().map(ToString::to_string).unwrap_or_default();
             let first = first.lines().next().unwrap_or_default();
             let faults = finding.plan.faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            let faults = if faults.is_empty() { "no fault" } else { &faults };
             writeln!(formatter, "also seed {}, {faults}: {first}", finding.seed)?;
         }
         Ok(())

@@ -350,6 +350,29 @@ fn who_wants_no_faults_says_so() {
 }
 
 #[test]
+#[should_panic = "asks the server for anything; brief ended 2 times, and is to run until it is stopped"]
+fn a_process_that_ends_at_once_is_told_so() {
+    let brief = |environment: Environment| async move {
+        if environment.restarts() > 1 {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    };
+    Simulation::new().process("brief", User::administrator(), brief).with(maps(&["a"])).explore(Faults::none());
+}
+
+#[test]
+fn a_kind_that_is_not_served_is_told_with_the_way_to_have_it() {
+    let strange = json!({"apiVersion": "example.com/v1", "kind": "Strange", "metadata": {"name": "a"}});
+    let verdict = Simulation::new().with(strange.into()).explore(Faults::none()).to_string();
+    assert!(
+        verdict.contains("does not know example.com/v1 Strange: of a custom kind, `Simulation::installed`"),
+        "{verdict}"
+    );
+    assert!(verdict.contains("\nalso seed 3, no fault: "), "{verdict}");
+}
+
+#[test]
 fn some_are_so_many_and_others_with_another_seed() {
     let simulation = simulation(Bug::None);
     let record = simulation.run(SEED);

@@ -152,7 +152,9 @@ pub(super) fn ask(server: &mut Server, now: Timestamp, request: &Request) -> Rep
 fn place(server: &Server, object: &Value) -> Result<(String, String), String> {
     let (api_version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
     let resource = server.resource(api_version, kind);
-    let resource = resource.ok_or_else(|| format!("the server does not know {api_version} {kind}"))?;
+    let resource = resource.ok_or_else(|| {
+        format!("the server does not know {api_version} {kind}: of a custom kind, `Simulation::installed` takes the definition")
+    })?;
     let root = if api_version.contains('/') { format!("/apis/{api_version}") } else { format!("/api/{api_version}") };
     let name = text(&object["metadata"]["name"]).to_owned();
     if !resource.is_namespaced {
