@@ -143,8 +143,8 @@ pub fn update(live: Option<&Value>, mut new: Value, resource: &Resource, writer:
     if live.is_some() && managers.0.is_empty() {
         return new;
     }
-    let fits = |object| validate::fits(object, Type::of(&resource.schema));
-    if resource.is_custom && !(fits(&new) && live.is_none_or(fits)) {
+    let fits = |object, known| validate::fits(object, Type::of(&resource.schema), known);
+    if resource.is_custom && !(fits(&new, None) && live.is_none_or(|live| fits(live, Some(&new)))) {
         return with_managed_fields(new, managers);
     }
     match live {
@@ -211,7 +211,7 @@ fn record_update(
 ) {
     let ignored = ignored::fields(resource, writer.subresource);
     let found = Differences::find(old, new, resource, managers, &ignored);
-    let mine = found.here.changed().difference(&NEVER_OWNED);
+    let mine = found.here.changed.difference(&NEVER_OWNED);
     let me = key(resource, writer, Operation::Update);
     // Most write what they own already.
     let lost = found.here.touched().difference(&mine);
@@ -244,7 +244,7 @@ fn key(resource: &Resource, writer: Writer<'_>, operation: Operation) -> Manager
 
 fn conflicts(managers: &Managers, found: &Differences) -> Conflicts {
     let of = |(key, owned): (&ManagerKey, &Owned)| {
-        let paths = owned.fields.intersection(&found.seen_in(&owned.api_version).changed()).paths();
+        let paths = owned.fields.intersection(&found.seen_in(&owned.api_version).changed).paths();
         paths.into_iter().map(|path| (key.clone(), path)).collect::<Vec<_>>()
     };
     let mut owners: Vec<_> = managers.0.iter().collect();
@@ -286,7 +286,7 @@ fn is_equal_but_for(fields: &[&str], one: &Value, other: &Value) -> bool {
 }
 
 /// A copy that leaves out what may be the larger half.
-fn without_managed_fields(object: &Value) -> Value {
+pub fn without_managed_fields(object: &Value) -> Value {
     let Value::Object(fields) = object else { return object.clone() };
     let copied = fields.iter().map(|(name, value)| {
         let copy = match value {

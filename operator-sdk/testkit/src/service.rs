@@ -8,6 +8,7 @@ mod intercept;
 use std::{
     collections::BTreeMap,
     future::{self, Future},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -135,7 +136,7 @@ impl Network {
 
     /// Asks until there is an answer: whenever woken, and at the time that was named last.
     async fn poll_until<T>(&self, mut ask: impl FnMut(&Waker) -> Result<T, Option<Timestamp>>) -> T {
-        let mut sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
+        let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
         future::poll_fn(move |context| {
             loop {
                 match ask(context.waker()) {

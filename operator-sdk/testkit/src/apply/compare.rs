@@ -1,6 +1,9 @@
 //! What differs between two states of an object, field by field.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde_json::{Map, Value};
 
@@ -11,12 +14,13 @@ use super::{
 };
 use crate::schema::List;
 
-/// Three sets that have no path in common.
+/// Two sets that have no path in common.
 #[derive(Debug, Default)]
 pub(super) struct Comparison {
+    /// What was there and is not.
     pub(super) removed: FieldSet,
-    pub(super) modified: FieldSet,
-    pub(super) added: FieldSet,
+    /// What is there now and was not, or was another.
+    pub(super) changed: FieldSet,
 }
 
 /// What became of the old state, but for what is ignored and lies below that.
@@ -28,13 +32,11 @@ pub(super) fn compare(old: &Value, new: &Value, ty: Type<'_>, ignored: &FieldSet
 
 impl Comparison {
     /// What is not as it was.
-    pub(super) fn touched(&self) -> FieldSet {
-        self.changed().union(&self.removed)
-    }
-
-    /// What is there now and was not, or was another.
-    pub(super) fn changed(&self) -> FieldSet {
-        self.modified.union(&self.added)
+    pub(super) fn touched(&self) -> Cow<'_, FieldSet> {
+        if self.removed.is_empty() {
+            return Cow::Borrowed(&self.changed);
+        }
+        Cow::Owned(self.changed.union(&self.removed))
     }
 }
 
@@ -72,9 +74,9 @@ impl Walk {
     ) {
         let is_whole = form.is_atomic() || (has_no_parts(old, form) && has_no_parts(new, form));
         match (old, new) {
-            (None, Some(_)) => self.found.added.insert(&self.path),
+            (None, Some(_)) => self.found.changed.insert(&self.path),
             (Some(_), None) => self.found.removed.insert(&self.path),
-            (Some(old), Some(new)) if is_whole && !is_equal(old, new) => self.found.modified.insert(&self.path),
+            (Some(old), Some(new)) if is_whole && !is_equal(old, new) => self.found.changed.insert(&self.path),
             _ => {}
         }
         match form {
@@ -113,13 +115,13 @@ impl Walk {
                     walk.visit(None, Some(one), item, None);
                     walk.found.removed.insert(&walk.path);
                 }
-                ([], many) if many.len() > 1 => walk.found.added.insert(&walk.path),
+                ([], many) if many.len() > 1 => walk.found.changed.insert(&walk.path),
                 ([one], many) if many.len() > 1 => {
                     walk.visit(Some(one), None, item, None);
-                    walk.found.added.insert(&walk.path);
+                    walk.found.changed.insert(&walk.path);
                 }
                 (before, after) if before.len() > 1 && !are_equal(before, after) => {
-                    walk.found.modified.insert(&walk.path);
+                    walk.found.changed.insert(&walk.path);
                 }
                 (before, _) if before.len() > 1 => {}
                 (before, after) => walk.visit(before.first().copied(), after.first().copied(), item, None),

@@ -18,7 +18,7 @@ impl FieldSet {
     pub(super) fn of(paths: &[&[&str]]) -> Self {
         let mut set = Self::default();
         for path in paths {
-            let path: Path = path.iter().map(|name| Element::field(*name)).collect();
+            let path: Path = path.iter().map(|name| Element::field(name)).collect();
             set.insert(&path);
         }
         set

@@ -36,7 +36,7 @@ fn still_as_applied(live: &Value, resource: &Resource) -> Option<FieldSet> {
     }
     let ty = Type::of(&resource.schema);
     let found = compare(&applied, live, ty, &FieldSet::default());
-    Some(fields(&applied, ty).difference(&found.changed()).difference(&found.removed))
+    Some(fields(&applied, ty).difference(&found.changed).difference(&found.removed))
 }
 
 fn text(object: &Value) -> Option<&str> {

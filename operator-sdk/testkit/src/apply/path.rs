@@ -1,6 +1,6 @@
 //! One step into an object, as `fieldsV1` writes it: a field, an item of a list by its keys or by its value, or a place.
 
-use std::{cmp::Ordering, fmt};
+use std::{cmp::Ordering, fmt, sync::Arc};
 
 use serde_json::{Map, Number, Value};
 
@@ -13,7 +13,7 @@ pub(super) type Path = Vec<Element>;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Element {
     /// `f:`: a field of an object.
-    Field(String),
+    Field(Arc<str>),
     /// `k:`: the item of a list whose fields have these values, by name.
     Key(Vec<(String, Atom)>),
     /// `v:`: the item of a list that is this value.
@@ -28,7 +28,7 @@ pub(super) struct Atom(pub(super) Value);
 
 impl Element {
     /// A field.
-    pub(super) fn field(name: impl Into<String>) -> Self {
+    pub(super) fn field(name: &str) -> Self {
         Self::Field(name.into())
     }
 
@@ -50,7 +50,7 @@ impl Element {
     /// As a name in `fieldsV1`.
     pub(super) fn encode(&self) -> String {
         match self {
-            Self::Field(name) => format!("f:{name}"),
+            Self::Field(name) => ["f:", name].concat(),
             Self::Value(value) => format!("v:{}", value.text()),
             Self::Index(index) => format!("i:{index}"),
             Self::Key(fields) => {

@@ -29,7 +29,7 @@ fn without(value: &Value, gone: &FieldSet, ty: Type<'_>) -> Value {
         (Form::Map(_), Value::Object(object)) => {
             let rest: Map<_, _> = object
                 .iter()
-                .filter(|(name, _)| !gone.has_member(&Element::field(*name)))
+                .filter(|(name, _)| !gone.has_member(&Element::field(name)))
                 .map(|(name, value)| (name.clone(), below(value, gone, &Element::field(name), ty.field(name))))
                 .collect();
             if rest.is_empty() { Value::Null } else { Value::Object(rest) }

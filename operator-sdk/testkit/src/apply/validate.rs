@@ -27,18 +27,21 @@ pub(super) fn validate(intent: &Value, ty: Type<'_>) -> Result<(), String> {
     }
 }
 
-/// Whether a value is one of this type; items of a list may be there twice.
-pub(super) fn fits(value: &Value, ty: Type<'_>) -> bool {
+/// Whether a value is one of this type; items of a list may be there twice. What equals its counterpart in a value that is
+/// `known` to be one is not looked at.
+pub(super) fn fits(value: &Value, ty: Type<'_>, known: Option<&Value>) -> bool {
+    let fits_field = |(name, value): (&String, &Value)| {
+        let known = known.and_then(|known| known.get(name));
+        known == Some(value) || ty.field(name).is_some_and(|field| fits(value, field, known))
+    };
     match (ty.form(value), value) {
         (_, Value::Null) => true,
         (Form::Scalar(scalar), value) => check_scalar(value, scalar).is_none(),
-        (Form::Map(_), Value::Object(object)) => {
-            object.iter().all(|(name, value)| ty.field(name).is_some_and(|field| fits(value, field)))
-        }
+        (Form::Map(_), Value::Object(object)) => object.iter().all(fits_field),
         (Form::List(list), Value::Array(items)) => items
             .iter()
             .enumerate()
-            .all(|(place, item)| element(item, place, list, ty.item()).is_ok() && fits(item, ty.item())),
+            .all(|(place, item)| element(item, place, list, ty.item()).is_ok() && fits(item, ty.item(), None)),
         _ => false,
     }
 }

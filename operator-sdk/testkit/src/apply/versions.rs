@@ -39,7 +39,7 @@ impl Differences {
         let here = self.here.touched();
         for owned in managers.0.values_mut() {
             let elsewhere = self.elsewhere.get(&owned.api_version).map(Comparison::touched);
-            let touched = elsewhere.as_ref().unwrap_or(&here);
+            let touched = elsewhere.as_deref().unwrap_or(&here);
             if owned.fields.meets(touched) {
                 owned.fields = owned.fields.difference(touched).into();
             }

@@ -4,7 +4,8 @@ mod escalation;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    fmt,
+    sync::{Arc, LazyLock},
 };
 
 use jiff::Timestamp;
@@ -64,6 +65,12 @@ struct Binding {
     role: String,
     /// What is said of a role that is not there.
     missing: Option<String>,
+}
+
+/// What allows an access.
+struct Grant<'a> {
+    binding: &'a Binding,
+    subject: &'a Subject,
 }
 
 #[derive(Debug, PartialEq)]
@@ -152,8 +159,8 @@ impl Server {
         if !self.permissions.is_enforced {
             return Ok(());
         }
-        match self.permissions.judge(&self.store, user, &access) {
-            Ok(_) => {
+        match self.permissions.judge(&self.store, user, &access).map(drop) {
+            Ok(()) => {
                 let used = (access.verb, access.group, access.resource);
                 self.permissions.used.entry(user.name.clone()).or_default().insert(used);
                 Ok(())
@@ -189,11 +196,10 @@ impl Server {
             name: text(&asked["name"]),
         };
         let is_free = !self.permissions.is_enforced || asked.is_null();
-        let judged = if is_free { Ok(String::new()) } else { self.permissions.judge(&self.store, &user, &access) };
-        let reason = judged.as_deref().unwrap_or_default();
+        let judged = if is_free { Ok(None) } else { self.permissions.judge(&self.store, &user, &access) };
         let mut status = json!({ "allowed": judged.is_ok() });
-        if !reason.is_empty() {
-            status["reason"] = reason.into();
+        if let Ok(Some(grant)) = judged {
+            status["reason"] = grant.to_string().into();
         }
         if let Some(served) = self.kinds.stored(&Collection::new("", "configmaps"), "v1") {
             // The real server notes even here who wrote what.
@@ -214,10 +220,10 @@ impl Server {
 }
 
 impl Permissions {
-    /// Why it is allowed; or which roles were looked for in vain.
-    fn judge(&mut self, store: &Store, user: &User, access: &Access) -> Result<String, Vec<String>> {
+    /// What allows it, if that is not who asks; or which roles were looked for in vain.
+    fn judge(&mut self, store: &Store, user: &User, access: &Access) -> Result<Option<Grant<'_>>, Vec<String>> {
         if is_master(user) {
-            return Ok(String::new());
+            return Ok(None);
         }
         self.grants.refresh(store);
         let mut missing = Vec::new();
@@ -227,7 +233,7 @@ impl Permissions {
                 continue;
             };
             if binding.rules.iter().any(|rule| rule.allows(access)) {
-                return Ok(format!("RBAC: allowed by {} of {} to {}", binding.title, binding.role, subject.title()));
+                return Ok(Some(Grant { binding, subject }));
             }
             missing.extend(binding.missing.clone());
         }
@@ -235,10 +241,19 @@ impl Permissions {
     }
 }
 
+impl fmt::Display for Grant<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Binding { title, role, .. } = self.binding;
+        write!(formatter, "RBAC: allowed by {title} of {role} to {}", self.subject.title())
+    }
+}
+
 impl Grants {
     fn refresh(&mut self, store: &Store) {
-        let kinds = ["clusterroles", "clusterrolebindings", "roles", "rolebindings"];
-        let last = kinds.map(|kind| store.last_commit(&Collection::new(GROUP, kind))).into_iter().max().unwrap_or(0);
+        static KINDS: LazyLock<[Collection; 4]> = LazyLock::new(|| {
+            ["clusterroles", "clusterrolebindings", "roles", "rolebindings"].map(|kind| Collection::new(GROUP, kind))
+        });
+        let last = KINDS.iter().map(|kind| store.last_commit(kind)).max().unwrap_or(0);
         if last == self.revision {
             return;
         }

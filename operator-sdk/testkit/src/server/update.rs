@@ -195,8 +195,11 @@ fn keep_other_part(resource: &Resource, new: &mut Value, live: &Object, part: Pa
         Part::Main => {}
         Part::Status => {
             let status = new["status"].take();
-            let managed = new["metadata"]["managedFields"].take();
-            *new = live.value().clone();
+            let managed = match new["metadata"]["managedFields"].take() {
+                Value::Null => live["metadata"]["managedFields"].clone(),
+                managed => managed,
+            };
+            *new = apply::without_managed_fields(live);
             match status {
                 Value::Null => remove(new, "status"),
                 status => new["status"] = status,

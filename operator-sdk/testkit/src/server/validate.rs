@@ -16,7 +16,8 @@ pub(super) fn validate(resource: &Resource, new: &Value, old: Option<&Value>, pa
         let changed = metadata::update_causes(new, old);
         if resource.is_custom {
             // The real server looks at these parts of a custom object three times.
-            causes.extend((0..2).flat_map(|_| changed.iter().cloned().chain(metadata::map_causes(new))));
+            let again: Vec<Cause> = changed.into_iter().chain(metadata::map_causes(new)).collect();
+            causes.extend(again.iter().cloned().chain(again.clone()));
         } else {
             causes.extend(changed);
         }

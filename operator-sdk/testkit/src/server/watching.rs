@@ -103,10 +103,12 @@ impl Server {
         let mut events = std::mem::take(&mut watch.initial);
         if !watch.is_ended {
             let is_cut = self.store.is_forgotten(&watch.served.collection, watch.position);
-            let commits = self.store.since(&watch.served.collection, watch.position);
-            let seen = commits.take_while(|commit| commit.revision <= revision);
-            events.extend(seen.filter_map(|commit| watch.event(commit)));
-            watch.position = watch.position.max(revision);
+            if watch.position < revision {
+                let commits = self.store.since(&watch.served.collection, watch.position);
+                let seen = commits.take_while(|commit| commit.revision <= revision);
+                events.extend(seen.filter_map(|commit| watch.event(commit)));
+                watch.position = revision;
+            }
             if watch.next_bookmark.is_some_and(|due| due <= now) {
                 events.push(watch.bookmark());
                 watch.next_bookmark = Some(next_bookmark(now, watch.deadline));

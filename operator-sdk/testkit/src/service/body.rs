@@ -11,7 +11,6 @@ use std::{
 use bytes::Bytes;
 use futures::{
     Stream, StreamExt,
-    future::{Either, select},
     stream::{self, BoxStream},
 };
 use http_body::Frame;
@@ -67,7 +66,7 @@ impl Watching {
         interceptor: Option<Arc<dyn Interceptor>>,
     ) -> Self {
         let (events, ready) = (VecDeque::new(), VecDeque::new());
-        let state = State { network, watch, request, interceptor, events, ready, end: None };
+        let state = Box::new(State { network, watch, request, interceptor, events, ready, end: None });
         Self(stream::unfold(state, State::next).boxed())
     }
 }
@@ -96,7 +95,7 @@ impl http_body::Body for ReplyBody {
 }
 
 impl State {
-    async fn next(mut self) -> Option<(Result<Line, Broken>, Self)> {
+    async fn next(mut self: Box<Self>) -> Option<(Result<Line, Broken>, Box<Self>)> {
         loop {
             if let Some(line) = self.ready.pop_front() {
                 return Some((Ok(line), self));
@@ -140,24 +139,9 @@ impl State {
 
     /// Until there are events, or the watch ends.
     async fn wait(&mut self) {
-        let ended = async {
-            match &self.interceptor {
-                Some(interceptor) => interceptor.end(&self.request).await,
-                None => future::pending().await,
-            }
-        };
-        let pulled = self.network.pull(self.watch);
-        let result = match select(Box::pin(ended), Box::pin(pulled)).await {
-            Either::Left((end, _)) => Err(end),
-            Either::Right((pulled, _)) => Ok(pulled),
-        };
-        match result {
-            Err(end) => self.end = Some(end),
-            Ok(pulled) => {
-                self.events.extend(pulled.events);
-                self.end = pulled.is_ended.then_some(End::Close).filter(|_| self.events.is_empty());
-            }
-        }
+        let pulled = self.network.pull(self.watch).await;
+        self.events.extend(pulled.events);
+        self.end = pulled.is_ended.then_some(End::Close).filter(|_| self.events.is_empty());
     }
 }
 

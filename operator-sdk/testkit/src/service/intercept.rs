@@ -26,11 +26,6 @@ pub trait Interceptor: Send + Sync + 'static {
     fn event<'a>(&'a self, _request: &'a Request, _event: &'a WatchEvent) -> BoxFuture<'a, Delivery> {
         Box::pin(async { Delivery::Pass })
     }
-
-    /// Polled beside the events of a watch: when it is ready, the watch ends so. For ends at a set time.
-    fn end<'a>(&'a self, _request: &'a Request) -> BoxFuture<'a, End> {
-        Box::pin(std::future::pending())
-    }
 }
 
 /// What becomes of a request or of its reply.

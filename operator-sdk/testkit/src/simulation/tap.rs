@@ -17,7 +17,10 @@ use super::{
     world::World,
 };
 use crate::{
-    fault::{Effect, Garbling, Loss, Refusal, Seen, injector::Strike},
+    fault::{
+        Effect, Garbling, Loss, Refusal, Seen,
+        injector::{Sort, Strike},
+    },
     record::{Answered, Notified, Requested},
     request::{Reply, Request, encode_query},
     service::{Delivery, End, Interceptor, Passage},
@@ -38,6 +41,8 @@ pub(super) struct Tap {
     life: Arc<Life>,
     /// The request, without its body.
     head: Request,
+    /// What it counts as in a plan.
+    sort: Sort,
     /// When the request left the process, however long a partition holds it back.
     sent: OnceLock<Timestamp>,
     /// What strikes when the answer comes.
@@ -60,7 +65,8 @@ impl Interceptor for Tap {
 
 impl Tap {
     pub(super) fn new(world: World, process: Arc<Process>, life: Arc<Life>, head: Request) -> Self {
-        Self { world, process, life, head, sent: OnceLock::new(), later: Mutex::default() }
+        let sort = sort(&head);
+        Self { world, process, life, head, sort, sent: OnceLock::new(), later: Mutex::default() }
     }
 
     /// The request leaves the process now, unless it has; returns when.
@@ -173,7 +179,7 @@ impl Tap {
 
     /// Counts and notes a request; returns what strikes at it.
     fn note(&self, request: &Request) -> Vec<Strike> {
-        let (counted, strikes) = self.world.injector().request(self.process.name(), sort(request));
+        let (counted, strikes) = self.world.injector().request(self.process.name(), self.sort);
         let query = if request.query.is_empty() { String::new() } else { format!("?{}", encode_query(&request.query)) };
         self.world.recorder().requested(Requested {
             id: request.id,
@@ -197,8 +203,7 @@ impl Tap {
 
     fn note_event(&self, request: &Request, event: &WatchEvent) -> Vec<Strike> {
         let now = self.world.now();
-        let is_work = sort(request) != crate::fault::injector::Sort::Election;
-        let is_counted = is_work && !matches!(event.kind, EventKind::Bookmark | EventKind::Error);
+        let is_counted = self.sort != Sort::Election && !matches!(event.kind, EventKind::Bookmark | EventKind::Error);
         let strikes = if is_counted { Some(self.world.injector().notification(self.process.name())) } else { None };
         let mut recorder = self.world.recorder();
         recorder.check_event(request, event, now);
