@@ -9,7 +9,10 @@ mod promises;
 #[allow(dead_code, reason = "each program uses a part")]
 mod workloads;
 
-use std::time::{Duration, Instant};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 use deployment_lite::api::Lite;
 use operator_testkit::{
@@ -17,6 +20,8 @@ use operator_testkit::{
     fault::{Effect, Fault, Moment, Plan},
     simulation::{Limits, Simulation},
 };
+
+use serde_json::Value;
 
 use self::workloads::{OPERATOR, rollout, web, workloads};
 
@@ -32,6 +37,7 @@ fn main() {
     let begun = Instant::now();
     let web = web::<Lite>();
     println!("deriving the definitions, once in a process: {:.1?}", begun.elapsed());
+    println!("{}", yardstick(&web));
     let hour = median(|| run(&web, &Plan::default()));
     let web = web.limits(Limits { stays_quiet_for: DAY, ..Limits::default() });
     let day = median(|| run(&web, &Plan::default()));
@@ -75,6 +81,27 @@ fn explore() {
         plans += verdict.runs;
     }
     println!("all of them: {plans} plans in {:.1?} (goal: 1500 or more within 3 minutes on 2 cores)", begun.elapsed());
+}
+
+/// A piece of work that no change of this code makes faster or slower: beside it the other figures tell a slow machine from
+/// slow code.
+fn yardstick(simulation: &Simulation) -> String {
+    let record = simulation.run(1);
+    let mut pods = record.commits.iter().rev().filter(|commit| &*commit.collection.plural == "pods");
+    let json = pods.next().unwrap().after.json();
+    let read_and_written = || {
+        let begun = Instant::now();
+        for _ in 0..1000 {
+            let pod: Value = serde_json::from_slice(black_box(json)).unwrap();
+            black_box(serde_json::to_vec(&pod).unwrap());
+        }
+        begun.elapsed()
+    };
+    format!(
+        "a yardstick, the JSON of a pod of {} bytes read and written 1000 times: {:.1?}",
+        json.len(),
+        median(read_and_written)
+    )
 }
 
 fn run(simulation: &Simulation, plan: &Plan) -> Duration {

@@ -23,10 +23,13 @@ mod settled;
 use std::marker::PhantomData;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::Resource;
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, value::MapDeserializer},
+};
+use serde_json::{Map, Value};
 
 use self::ledger::Ledger;
 use crate::api::{Api, Form};
@@ -85,16 +88,16 @@ impl<A: Api> Invariants<A> {
     ) -> Result<Vec<Violation>, serde_json::Error> {
         match object["kind"].as_str().unwrap_or_default() {
             kind if kind == A::Deployment::kind(&()) => {
-                let deployment = A::Deployment::deserialize(object)?;
+                let deployment = decode::<A::Deployment>(object)?;
                 self.ledger.see_deployment(now, happening, deployment.built_in());
                 Ok(Vec::new())
             }
             kind if kind == A::ReplicaSet::kind(&()) => {
-                let set = A::ReplicaSet::deserialize(object)?;
+                let set = decode::<A::ReplicaSet>(object)?;
                 Ok(self.ledger.see_replica_set(now, happening, set.built_in()))
             }
             "Pod" => {
-                let pod = Pod::deserialize(object)?;
+                let pod = decode::<Pod>(object)?;
                 Ok(self.ledger.see_pod(now, happening, pod))
             }
             _ => Ok(Vec::new()),
@@ -106,6 +109,21 @@ impl<A: Api> Invariants<A> {
     pub fn unsettled(&self, now: Timestamp) -> Vec<Violation> {
         settled::judge(&self.ledger, now)
     }
+}
+
+/// The object as its type has it, but for its managed fields: they may be the larger half, and nothing is judged by them.
+fn decode<K: Resource + DeserializeOwned>(object: &Value) -> Result<K, serde_json::Error> {
+    let bare = Value::Object(Map::new());
+    let bare = all_but("metadata", object).chain([("metadata", &bare)]);
+    let mut decoded = K::deserialize(MapDeserializer::new(bare))?;
+    let metadata = all_but("managedFields", &object["metadata"]);
+    *decoded.meta_mut() = ObjectMeta::deserialize(MapDeserializer::new(metadata))?;
+    Ok(decoded)
+}
+
+fn all_but<'a>(field: &str, object: &'a Value) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    let fields = object.as_object().into_iter().flatten();
+    fields.filter(move |(name, _)| *name != field).map(|(name, value)| (name.as_str(), value))
 }
 
 #[cfg(test)]
