@@ -2,8 +2,7 @@
 //!
 //! A [`Watch`] is a typed handle: one kind, one cache, one stream of changes, shared by everybody who holds the handle.
 //! It may be created before there is a client; [`AnyWatch::run`] then lists and watches until it is cancelled. Reads are
-//! sorted by key, so that no decision depends on the order of a hash map. Objects are held without their `managedFields`:
-//! who needs those reads the object with [`Client::get`](crate::client::Client::get).
+//! sorted by key, so that no decision depends on the order of a hash map. Objects are held without their `managedFields`.
 
 mod event;
 mod read;
@@ -155,7 +154,7 @@ impl<K: Object> Watch<K> {
         let watch = Self::new();
         watch.shared.with_store(|store| {
             for object in objects {
-                store.upsert(Read::Whole(Arc::new(object)));
+                store.upsert(Read::whole(object));
             }
         });
         watch

@@ -232,7 +232,7 @@ impl Client {
         self.replace_status_with(object, object).await
     }
 
-    /// The same with an object that is `based_on` another, as far as that is not its status.
+    /// The same, where `object` is `based_on` with another status.
     pub(crate) async fn replace_status_with<K>(&self, based_on: &K, object: &impl Serialize) -> Result<K, RequestError>
     where
         K: Object<Scope = k8s_openapi::NamespaceResourceScope>,
@@ -242,7 +242,10 @@ impl Client {
             let body = serde_json::to_vec(object).map_err(kube::Error::SerdeError)?;
             let requests = Request::new(K::url_path(&(), key.namespace.as_deref()));
             let request = requests.replace_subresource("status", &key.name, &PostParams::default(), body);
-            self.writes.client.request::<K>(request.map_err(kube::Error::BuildRequest)?).await
+            let mut request = request.map_err(kube::Error::BuildRequest)?;
+            // As kube names it in its traces.
+            request.extensions_mut().insert("replace_status");
+            self.writes.client.request::<K>(request).await
         };
         let written = self.write::<K, _>(Permission::on_subresource::<K>(Verb::Update, "status"), &key, request).await;
         let written = match Target::of(based_on) {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use axum::body::{Body, Bytes};
-use futures::stream;
+use futures::{StreamExt, stream};
 use http::{Request, Response};
 use k8s_openapi::api::core::v1::ConfigMap;
 use operator_sdk::{Key, Watch};
@@ -20,6 +20,9 @@ use tokio::sync::mpsc;
 
 /// Instead of a body: the stream is open and says nothing.
 const SILENCE: &str = "silence";
+/// Before a body: its lines come so long after each other.
+const SLOWLY: &str = "slowly";
+const SLOWLY_MEANS: Duration = Duration::from_secs(50);
 
 /// Answers each request by the next line of a script: what the path must contain, the code, and the body. After the last
 /// line there is silence.
@@ -37,13 +40,26 @@ fn client(script: Script) -> kube::Client {
                 Some((part, code, body)) => {
                     let uri = request.uri().to_string();
                     assert!(uri.contains(part), "{uri} where {part} was expected");
-                    (code, if body == SILENCE { silence() } else { Body::from(body) })
+                    let body = match body.strip_prefix(SLOWLY) {
+                        Some(lines) => slowly(lines),
+                        None if body == SILENCE => silence(),
+                        None => Body::from(body),
+                    };
+                    (code, body)
                 }
             };
             Ok::<_, Infallible>(Response::builder().status(code).body(body).unwrap())
         }
     });
     kube::Client::new(service, "default")
+}
+
+fn slowly(lines: &str) -> Body {
+    let lines: Vec<_> = lines.split_inclusive('\n').map(str::to_owned).collect();
+    Body::from_stream(stream::iter(lines).then(|line| async {
+        tokio::time::sleep(SLOWLY_MEANS).await;
+        Ok::<_, Infallible>(line)
+    }))
 }
 
 fn map(name: &str, revision: u64) -> Value {
@@ -135,6 +151,35 @@ async fn a_revision_that_the_server_has_yet_to_reach_leads_to_a_list_at_once() {
     let began = tokio::time::Instant::now();
     assert_eq!(changes(script, 2).await, ["+a", "+b"]);
     assert_eq!(began.elapsed(), Duration::ZERO, "it is no failure");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_breaks_within_a_line_goes_on_from_the_line_before() {
+    let cut = event("ADDED", &map("b", 7));
+    let broken = format!("\n{}\n{}", event("ADDED", &map("a", 6)), &cut[..cut.len() / 2]);
+    let script =
+        vec![("limit=500", 200, list(5, &[])), ("resourceVersion=5", 200, broken), ("resourceVersion=6", 200, cut)];
+    assert_eq!(changes(script, 2).await, ["+a", "+b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_event_leads_to_a_list() {
+    for line in ["upstream connect error\n".to_owned(), format!("{}\n", gone()), event("ADDED", &json!(7))] {
+        let script = vec![
+            ("limit=500", 200, list(5, &[map("a", 1)])),
+            ("resourceVersion=5", 200, line),
+            ("limit=500", 200, list(9, &[map("a", 1), map("b", 8)])),
+        ];
+        assert_eq!(changes(script, 2).await, ["+a", "+b"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_says_something_now_and_then_goes_on() {
+    let events = ["c", "d", "e", "f", "b"].iter().zip(6..).map(|(name, revision)| event("ADDED", &map(name, revision)));
+    let said = format!("{SLOWLY}{}", events.collect::<String>());
+    let script = vec![("limit=500", 200, list(5, &[])), ("watch=true", 200, said)];
+    assert_eq!(changes(script, 5).await, ["+c", "+d", "+e", "+f", "+b"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! What a watch tells: lines, each with the sort of an event and an object.
 
 use kube::core::Status;
-use serde::Deserialize;
+use serde::{Deserialize, de::Error as _};
 use serde_json::value::RawValue;
 
 use super::read::Read;
@@ -49,15 +49,12 @@ struct Position {
 }
 
 impl<K: Object> Event<K> {
-    /// Reads a line. A server that fails on the way may write a bare `Status`, which counts as an error event.
+    /// Reads a line.
     ///
     /// # Errors
-    /// If it is neither; at the end of input ([`serde_json::Error::is_eof`]), if it is the beginning of one.
+    /// If it is no event; with the words of the server, if it is a bare `Status`.
     pub(super) fn parse(line: &str) -> serde_json::Result<Self> {
-        let Line { r#type, object } = match serde_json::from_str(line) {
-            Ok(line) => line,
-            Err(error) => return bare_status(line).map(Self::Error).ok_or(error),
-        };
+        let Line { r#type, object } = serde_json::from_str(line).map_err(|error| said(line).unwrap_or(error))?;
         let json = object.get();
         Ok(match r#type {
             Sort::Added | Sort::Modified => Self::Is(Read::parse(json)?),
@@ -68,9 +65,16 @@ impl<K: Object> Event<K> {
     }
 }
 
-fn bare_status(line: &str) -> Option<Box<Status>> {
-    let status: Box<Status> = serde_json::from_str(line).ok()?;
-    (status.code > 0).then_some(status)
+/// Whether this is wrong with the line because only its beginning has come.
+pub(super) fn is_cut_off(line: &str, error: &serde_json::Error) -> bool {
+    // A number that is cut off is to the parser a wrong one.
+    error.is_eof() || error.is_syntax() && error.column() >= line.len()
+}
+
+/// What a server says that fails on the way and writes a `Status` where events were.
+fn said(line: &str) -> Option<serde_json::Error> {
+    let status: Status = serde_json::from_str(line).ok()?;
+    status.status.is_some().then(|| serde_json::Error::custom(status))
 }
 
 #[cfg(test)]
@@ -101,20 +105,20 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_status_is_an_error_event_and_anything_else_is_wrong() {
-        let event = parse(r#"{"kind":"Status","status":"Failure","reason":"InternalError","code":500}"#).unwrap();
-        assert!(matches!(event, Event::Error(status) if status.code == 500));
+    fn what_is_no_event_is_wrong_and_a_bare_status_is_told() {
+        let status = r#"{"kind":"Status","status":"Failure","message":"etcd is gone","reason":"InternalError"}"#;
+        assert_eq!(parse(status).unwrap_err().to_string(), "etcd is gone: InternalError");
         for wrong in ["upstream connect error", "{}", MAP, r#"{"type":"MOVED","object":{}}"#] {
-            assert!(!parse(wrong).unwrap_err().is_eof(), "{wrong}");
+            assert!(!is_cut_off(wrong, &parse(wrong).unwrap_err()), "{wrong}");
         }
         assert!(parse(r#"{"type":"BOOKMARK","object":{"metadata":{}}}"#).is_err());
     }
 
     #[test]
     fn the_beginning_of_a_line_is_told_from_a_wrong_one() {
-        let line = format!(r#"{{"type":"ADDED","object":{MAP}}}"#);
+        let line = r#"{"type":"ADDED","object":{"metadata":{"name":"a"},"n":[-1.5e+3,true,null]}}"#;
         for end in 1..line.len() {
-            assert!(parse(&line[..end]).unwrap_err().is_eof(), "{}", &line[..end]);
+            assert!(is_cut_off(&line[..end], &parse(&line[..end]).unwrap_err()), "{}", &line[..end]);
         }
     }
 }

@@ -11,7 +11,12 @@ use kube::api::{ListParams, ObjectList, Request, WatchParams};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::{Shared, WentBack, event::Event, list_revision, read::Read};
+use super::{
+    Shared, WentBack,
+    event::{self, Event},
+    list_revision,
+    read::Read,
+};
 use crate::{
     backoff::Backoff,
     object::{Object, Revision},
@@ -19,8 +24,9 @@ use crate::{
 
 /// Objects a page of a list. The server's own tools use the same.
 const PAGE_SIZE: u32 = 500;
-/// A watch is renewed after this long plus up to as much again, so that many watches do not fall due together.
-const WATCH_SECONDS_MIN: u32 = 240;
+/// A watch is renewed after this long plus up to as much again, so that many watches do not fall due together. As in
+/// client-go.
+const WATCH_SECONDS_MIN: u32 = 300;
 /// The server sends a bookmark every minute or so. A stream that says nothing for so long is dead, or stands at a
 /// revision that the server has yet to reach, as after a restore; a list tells.
 const SILENCE_LIMIT: Duration = Duration::from_secs(150);
@@ -175,7 +181,7 @@ async fn watch<K: Object>(
     let settled = tokio::time::sleep(SHORTEST_WATCH);
     let silence = tokio::time::sleep(SILENCE_LIMIT);
     pin_mut!(lines, settled, silence);
-    let mut is_settled = false;
+    let mut is_settled = shared.failing().is_none();
     loop {
         let line = tokio::select! {
             biased;
@@ -196,17 +202,20 @@ async fn watch<K: Object>(
                 return End::Relist;
             }
         };
-        // A connection that breaks is no worse than one that ends.
+        // A connection that breaks, or an end within a line, is no worse than an end.
         let Some(Ok(line)) = line else { return End::Resume };
+        if line.is_empty() {
+            continue;
+        }
         silence.as_mut().reset(Instant::now() + SILENCE_LIMIT);
         match Event::parse(&line) {
             Ok(Event::Is(read)) => {
-                resume.clone_from(read.resource_version());
+                resume.clone_from(&read.meta().resource_version);
                 shared.apply(|store| store.upsert(read));
             }
             Ok(Event::Gone(read)) => {
-                resume.clone_from(read.resource_version());
-                shared.apply(|store| store.remove(&read.metadata()));
+                resume.clone_from(&read.meta().resource_version);
+                shared.apply(|store| store.remove(&read));
             }
             Ok(Event::Bookmark(resource_version)) => {
                 let revision = list_revision(Some(&resource_version));
@@ -220,8 +229,7 @@ async fn watch<K: Object>(
                 *resume = None;
                 return from_error(&kube::Error::Api(status));
             }
-            // It broke within a line.
-            Err(error) if error.is_eof() => return End::Resume,
+            Err(error) if event::is_cut_off(&line, &error) => return End::Resume,
             Err(error) => {
                 // The same event would come again and fail again: begin with a list instead.
                 *resume = None;

@@ -173,12 +173,12 @@ impl<K: Object> Store<K> {
     }
 
     /// Takes in a deletion. The event carries the revision of the deletion itself.
-    pub(super) fn remove(&mut self, object: &impl Object) -> Option<Change<K>> {
-        let key = object.key();
-        self.advance(object.revision());
+    pub(super) fn remove(&mut self, read: &Read<K>) -> Option<Change<K>> {
+        let (key, revision) = (read.key(), revision_of(read.meta()));
+        self.advance(revision);
         let held = self.slots.get(&key)?;
         // A deletion that is older than what is here concerns a former object of that name.
-        let concerns = held.revision() <= object.revision() || held.metadata().uid == object.meta().uid;
+        let concerns = held.revision() <= revision || held.metadata().uid == read.meta().uid;
         concerns.then(|| self.replace(key, None))
     }
 
@@ -282,7 +282,7 @@ mod tests {
     }
 
     fn whole(name: &str, uid: &str, revision: u64, owner: Option<&str>) -> Read<ConfigMap> {
-        Read::Whole(Arc::new(map(name, uid, revision, owner)))
+        Read::whole(map(name, uid, revision, owner))
     }
 
     fn revision(number: u64) -> Revision {
@@ -314,8 +314,8 @@ mod tests {
     fn a_late_deletion_does_not_take_a_new_object_of_the_same_name() {
         let mut store = Store::default();
         store.upsert(whole("a", "new", 7, None));
-        assert!(store.remove(&map("a", "old", 6, None)).is_none());
-        assert!(store.remove(&map("a", "new", 8, None)).is_some());
+        assert!(store.remove(&whole("a", "old", 6, None)).is_none());
+        assert!(store.remove(&whole("a", "new", 8, None)).is_some());
     }
 
     #[test]
@@ -337,7 +337,7 @@ mod tests {
         let in_namespace = |namespace: &str, name: &str, revision: u64, owner: Option<&str>| {
             let mut map = map(name, name, revision, owner);
             map.metadata.namespace = Some(namespace.to_owned());
-            Read::Whole(Arc::new(map))
+            Read::whole(map)
         };
         for (revision, (namespace, name, owner)) in (1..).zip([
             ("a", "z", None),
@@ -355,11 +355,9 @@ mod tests {
         store.upsert(in_namespace("b", "free", 10, Some("x")));
         store.upsert(in_namespace("b", "kept", 11, None));
         assert_eq!(orphans(&store), ["kept", "lost"]);
-        store.remove(&map("lost", "lost", 12, None));
+        store.remove(&whole("lost", "lost", 12, None));
         assert_eq!(store.in_namespace(Some("b")).count(), 3);
-        let mut lost = map("lost", "lost", 12, None);
-        lost.metadata.namespace = Some("b".to_owned());
-        store.remove(&lost);
+        store.remove(&in_namespace("b", "lost", 12, None));
         assert_eq!(orphans(&store), ["kept"]);
         assert_eq!(store.in_namespace(Some("b")).count(), 2);
     }
@@ -399,7 +397,7 @@ mod tests {
     fn the_owner_hears_of_what_cannot_be_read_when_it_comes_and_when_it_goes() {
         let mut store = Store::default();
         assert_eq!(owners(store.upsert(unreadable("a", 3, "x"))), ["x"]);
-        assert_eq!(owners(store.remove(&map("a", "a", 4, None))), ["x"]);
+        assert_eq!(owners(store.remove(&whole("a", "a", 4, None))), ["x"]);
         assert!(store.controlled_by(&Uid::from("x")).is_ok());
         store.upsert(unreadable("a", 5, "x"));
         assert_eq!(owners(store.replace_all(vec![], revision(6)).unwrap().pop()), ["x"]);

@@ -286,7 +286,7 @@ fn is_equal_but_for(fields: &[&str], one: &Value, other: &Value) -> bool {
 }
 
 /// A copy that leaves out what may be the larger half.
-pub fn without_managed_fields(object: &Value) -> Value {
+pub(crate) fn without_managed_fields(object: &Value) -> Value {
     let Value::Object(fields) = object else { return object.clone() };
     let copied = fields.iter().map(|(name, value)| {
         let copy = match value {

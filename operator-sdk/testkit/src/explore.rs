@@ -344,9 +344,9 @@ impl Simulation {
 
 /// Who did not stay to ask for anything.
 fn ends(processes: &BTreeSet<&str>, record: &Record) -> String {
-    let told = |name: &&str| record.log.iter().filter(|line| line.text.starts_with(&format!("{name} ended"))).count();
-    let ended = processes.iter().map(|name| (name, told(name))).filter(|(_, times)| *times > 0);
-    ended.map(|(name, times)| format!("; {name} ended {times} times, and is to run until it is stopped")).collect()
+    let times = |name: &str| record.log.iter().filter(|line| line.text.starts_with(&format!("{name} ended"))).count();
+    let ended = processes.iter().map(|name| (name, times(name))).filter(|(_, times)| *times > 0);
+    ended.map(|(name, times)| format!("; {name} ended ({times}×), and is to run until it is stopped")).collect()
 }
 
 /// What each user did in many runs.

@@ -82,7 +82,10 @@ impl Network {
 
     /// The server's time.
     pub fn now(&self) -> Timestamp {
-        START + self.start.elapsed()
+        // Half the price of an addition, which looks at what may overflow.
+        let elapsed = self.start.elapsed();
+        let second = START.as_second().saturating_add_unsigned(elapsed.as_secs());
+        Timestamp::new(second, elapsed.subsec_nanos().cast_signed()).unwrap_or(Timestamp::MAX)
     }
 
     /// A way to the server for a client.
@@ -168,7 +171,7 @@ impl Network {
     }
 
     fn until(&self, time: Timestamp) -> Duration {
-        Duration::try_from(time - self.now()).unwrap_or_default()
+        Duration::try_from(time.duration_since(self.now())).unwrap_or_default()
     }
 }
 

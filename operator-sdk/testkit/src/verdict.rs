@@ -137,13 +137,11 @@ impl fmt::Display for Verdict {
         if !self.replayed && runs < plans {
             writeln!(formatter, "{} plans were left when so many had failed", plans - runs)?;
         }
+        let judged = if self.replayed { *references } else { references + runs };
         for (verb, group, resource) in unused_rights {
+            let (plural, subresource) = resource.split_at(resource.find('/').unwrap_or(resource.len()));
             let dot = if group.is_empty() { "" } else { "." };
-            writeln!(
-                formatter,
-                "a right that none of these {} runs used: {verb} {resource}{dot}{group}",
-                references + runs
-            )?;
+            writeln!(formatter, "a right that none of {judged} runs used: {verb} {plural}{dot}{group}{subresource}")?;
         }
         for finding in findings.iter().take(FINDINGS_MAX) {
             write!(formatter, "\n{finding}")?;

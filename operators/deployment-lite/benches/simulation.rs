@@ -20,7 +20,6 @@ use operator_testkit::{
     fault::{Effect, Fault, Moment, Plan},
     simulation::{Limits, Simulation},
 };
-
 use serde_json::Value;
 
 use self::workloads::{OPERATOR, rollout, web, workloads};
@@ -83,8 +82,8 @@ fn explore() {
     println!("all of them: {plans} plans in {:.1?} (goal: 1500 or more within 3 minutes on 2 cores)", begun.elapsed());
 }
 
-/// A piece of work that no change of this code makes faster or slower: beside it the other figures tell a slow machine from
-/// slow code.
+/// A piece of work that is the same whatever becomes of this code, as long as the pod has as many bytes: beside it the
+/// other figures tell a slow machine from slow code.
 fn yardstick(simulation: &Simulation) -> String {
     let record = simulation.run(1);
     let mut pods = record.commits.iter().rev().filter(|commit| &*commit.collection.plural == "pods");

@@ -113,9 +113,9 @@ impl<A: Api> Invariants<A> {
 
 /// The object as its type has it, but for its managed fields: they may be the larger half, and nothing is judged by them.
 fn decode<K: Resource + DeserializeOwned>(object: &Value) -> Result<K, serde_json::Error> {
-    let bare = Value::Object(Map::new());
-    let bare = all_but("metadata", object).chain([("metadata", &bare)]);
-    let mut decoded = K::deserialize(MapDeserializer::new(bare))?;
+    let none = Value::Object(Map::new());
+    let rest = all_but("metadata", object).chain([("metadata", &none)]);
+    let mut decoded = K::deserialize(MapDeserializer::new(rest))?;
     let metadata = all_but("managedFields", &object["metadata"]);
     *decoded.meta_mut() = ObjectMeta::deserialize(MapDeserializer::new(metadata))?;
     Ok(decoded)

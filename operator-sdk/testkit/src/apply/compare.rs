@@ -14,7 +14,7 @@ use super::{
 };
 use crate::schema::List;
 
-/// Two sets that have no path in common.
+/// What differs.
 #[derive(Debug, Default)]
 pub(super) struct Comparison {
     /// What was there and is not.

@@ -350,7 +350,7 @@ fn who_wants_no_faults_says_so() {
 }
 
 #[test]
-#[should_panic = "asks the server for anything; brief ended 2 times, and is to run until it is stopped"]
+#[should_panic = "asks the server for anything; brief ended (2×), and is to run until it is stopped"]
 fn a_process_that_ends_at_once_is_told_so() {
     let brief = |environment: Environment| async move {
         if environment.restarts() > 1 {
@@ -358,7 +358,7 @@ fn a_process_that_ends_at_once_is_told_so() {
         }
         Ok(())
     };
-    Simulation::new().process("brief", User::administrator(), brief).with(maps(&["a"])).explore(Faults::none());
+    let _ = Simulation::new().process("brief", User::administrator(), brief).with(maps(&["a"])).explore(Faults::none());
 }
 
 #[test]

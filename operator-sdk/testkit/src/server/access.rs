@@ -220,7 +220,7 @@ impl Server {
 }
 
 impl Permissions {
-    /// What allows it, if that is not who asks; or which roles were looked for in vain.
+    /// What allows it (`None`: who asks may do anything); or which roles were looked for in vain.
     fn judge(&mut self, store: &Store, user: &User, access: &Access) -> Result<Option<Grant<'_>>, Vec<String>> {
         if is_master(user) {
             return Ok(None);

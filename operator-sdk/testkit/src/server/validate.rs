@@ -16,8 +16,9 @@ pub(super) fn validate(resource: &Resource, new: &Value, old: Option<&Value>, pa
         let changed = metadata::update_causes(new, old);
         if resource.is_custom {
             // The real server looks at these parts of a custom object three times.
-            let again: Vec<Cause> = changed.into_iter().chain(metadata::map_causes(new)).collect();
-            causes.extend(again.iter().cloned().chain(again.clone()));
+            let twice_more: Vec<Cause> = changed.into_iter().chain(metadata::map_causes(new)).collect();
+            causes.extend(twice_more.clone());
+            causes.extend(twice_more);
         } else {
             causes.extend(changed);
         }
