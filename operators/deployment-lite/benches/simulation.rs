@@ -25,7 +25,7 @@ use serde_json::Value;
 use self::workloads::{OPERATOR, rollout, web, workloads};
 
 /// Each figure is the median of so many runs.
-const RUNS: usize = 9;
+const RUNS: usize = 21;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn main() {
@@ -36,19 +36,59 @@ fn main() {
     let begun = Instant::now();
     let web = web::<Lite>();
     println!("deriving the definitions, once in a process: {:.1?}", begun.elapsed());
-    println!("{}", yardstick(&web));
-    let hour = median(|| run(&web, &Plan::default()));
+    let yardstick = Yardstick::new(&web);
+    println!("a yardstick, the JSON of a pod of {} bytes read and written 1000 times:", yardstick.0.len());
+    println!("  {}", yardstick.measure(RUNS, |_| yardstick.take()));
+    let hour = yardstick.measure(RUNS, |_| run(&web, &Plan::default()));
     let web = web.limits(Limits { stays_quiet_for: DAY, ..Limits::default() });
-    let day = median(|| run(&web, &Plan::default()));
-    println!("24 virtual hours, a LiteDeployment, its LiteReplicaSet and 3 pods: {day:.1?} (goal: 50 ms)");
-    println!("  of it the start, and the hour that every run has: {hour:.1?}");
+    println!("24 virtual hours, a LiteDeployment, its LiteReplicaSet and 3 pods (goal: 50 ms):");
+    println!("  {}", yardstick.measure(RUNS, |_| run(&web, &Plan::default())));
+    println!("  of it the start, and the hour that every run has: {hour}");
     let rollout = rollout::<Lite>();
-    println!("a rollout of 3 replicas, without faults: {:.1?}", median(|| run(&rollout, &Plan::default())));
-    let mut times: Vec<Duration> = plans(&rollout).iter().map(|plan| run(&rollout, plan)).collect();
-    times.sort_unstable();
-    let (middle, slowest) = (times[times.len() / 2], times[times.len() - 1]);
-    println!("a rollout with one fault, {} plans: {middle:.1?} (goal: 50 ms), the slowest {slowest:.1?}", times.len());
+    println!("a rollout of 3 replicas, without faults:");
+    println!("  {}", yardstick.measure(RUNS, |_| run(&rollout, &Plan::default())));
+    let plans = plans(&rollout);
+    println!("a rollout with one fault, {} plans (goal: 50 ms):", plans.len());
+    println!("  {}", yardstick.measure(plans.len(), |number| run(&rollout, &plans[number])));
     explore();
+}
+
+/// A piece of work that is the same whatever becomes of this code, as long as the pod has as many bytes: beside it the
+/// other figures tell a slow machine from slow code.
+struct Yardstick(Vec<u8>);
+
+impl Yardstick {
+    /// With the JSON of a pod of this simulation.
+    fn new(simulation: &Simulation) -> Self {
+        let record = simulation.run(1);
+        let mut pods = record.commits.iter().rev().filter(|commit| &*commit.collection.plural == "pods");
+        Self(pods.next().unwrap().after.json().to_vec())
+    }
+
+    fn take(&self) -> Duration {
+        let begun = Instant::now();
+        for _ in 0..1000 {
+            let pod: Value = serde_json::from_slice(black_box(&self.0)).unwrap();
+            black_box(serde_json::to_vec(&pod).unwrap());
+        }
+        begun.elapsed()
+    }
+
+    /// The median of so many runs, the fastest, the slowest, and the median of how they compare with the yardstick taken just
+    /// before.
+    fn measure(&self, runs: usize, run: impl Fn(usize) -> Duration) -> String {
+        let measured = |number| {
+            let yardstick = self.take();
+            let time = run(number);
+            (time, time.as_secs_f64() / yardstick.as_secs_f64())
+        };
+        let (mut times, mut ratios): (Vec<Duration>, Vec<f64>) = (0..runs).map(measured).unzip();
+        times.sort_unstable();
+        ratios.sort_unstable_by(f64::total_cmp);
+        let (fastest, median, slowest) = (times[0], times[runs / 2], times[runs - 1]);
+        let ratio = ratios[runs / 2];
+        format!("{median:.1?}, from {fastest:.1?} to {slowest:.1?}; {ratio:.1} yardsticks")
+    }
 }
 
 /// A crash before, a crash after and a conflict at each write of the rollout itself.
@@ -82,37 +122,10 @@ fn explore() {
     println!("all of them: {plans} plans in {:.1?} (goal: 1500 or more within 3 minutes on 2 cores)", begun.elapsed());
 }
 
-/// A piece of work that is the same whatever becomes of this code, as long as the pod has as many bytes: beside it the
-/// other figures tell a slow machine from slow code.
-fn yardstick(simulation: &Simulation) -> String {
-    let record = simulation.run(1);
-    let mut pods = record.commits.iter().rev().filter(|commit| &*commit.collection.plural == "pods");
-    let json = pods.next().unwrap().after.json();
-    let read_and_written = || {
-        let begun = Instant::now();
-        for _ in 0..1000 {
-            let pod: Value = serde_json::from_slice(black_box(json)).unwrap();
-            black_box(serde_json::to_vec(&pod).unwrap());
-        }
-        begun.elapsed()
-    };
-    format!(
-        "a yardstick, the JSON of a pod of {} bytes read and written 1000 times: {:.1?}",
-        json.len(),
-        median(read_and_written)
-    )
-}
-
 fn run(simulation: &Simulation, plan: &Plan) -> Duration {
     let begun = Instant::now();
     let record = simulation.run_with(1, plan);
     let took = begun.elapsed();
     assert!(record.violations.is_empty(), "{:?}", record.violations);
     took
-}
-
-fn median(run: impl Fn() -> Duration) -> Duration {
-    let mut times: Vec<Duration> = (0..RUNS).map(|_| run()).collect();
-    times.sort_unstable();
-    times[RUNS / 2]
 }
