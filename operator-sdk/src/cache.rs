@@ -94,7 +94,8 @@ pub struct WentBack {
 
 type Subscriber<K> = Box<dyn Fn(&Change<K>) + Send + Sync>;
 
-/// A typed handle on the cache of one kind, over all namespaces. Cheap to clone.
+/// A typed handle on the cache of one kind, over all namespaces; objects are there without their `managedFields`. Cheap to
+/// clone.
 pub struct Watch<K: Object> {
     shared: Arc<Shared<K>>,
 }

@@ -209,7 +209,7 @@ impl Client {
         Ok(applied)
     }
 
-    /// The object as it is now, read from the API server's store and not from a cache.
+    /// The object as it is now, with its `managedFields`, read from the API server's store and not from a cache.
     ///
     /// # Errors
     /// [`RequestError::is_not_found`] if there is none.

@@ -79,7 +79,7 @@ pub trait Cleanup: Reconciler {
 /// What one call of a reconciler has at hand.
 #[derive(Clone)]
 pub struct Context<K> {
-    /// The object as the cache has it.
+    /// The object as the cache has it, without its `managedFields`.
     pub object: Arc<K>,
     /// Writes, noted so that the next call sees them.
     pub client: Client,

@@ -366,7 +366,7 @@ fn a_kind_that_is_not_served_is_told_with_the_way_to_have_it() {
     let strange = json!({"apiVersion": "example.com/v1", "kind": "Strange", "metadata": {"name": "a"}});
     let verdict = Simulation::new().with(strange.into()).explore(Faults::none()).to_string();
     assert!(
-        verdict.contains("does not know example.com/v1 Strange: of a custom kind, `Simulation::installed`"),
+        verdict.contains("does not know example.com/v1 Strange: give the definition by `Simulation::installed`"),
         "{verdict}"
     );
     assert!(verdict.contains("\nalso seed 3, no fault: "), "{verdict}");

@@ -153,7 +153,10 @@ fn place(server: &Server, object: &Value) -> Result<(String, String), String> {
     let (api_version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
     let resource = server.resource(api_version, kind);
     let resource = resource.ok_or_else(|| {
-        format!("the server does not know {api_version} {kind}: of a custom kind, `Simulation::installed` takes the definition")
+        format!(
+            "the server does not know {api_version} {kind}: give the definition by `Simulation::installed`, or by \
+             `installs` of your operator"
+        )
     })?;
     let root = if api_version.contains('/') { format!("/apis/{api_version}") } else { format!("/api/{api_version}") };
     let name = text(&object["metadata"]["name"]).to_owned();
