@@ -91,13 +91,13 @@ mod tests {
 
     #[test]
     fn each_sort_of_event_is_read_in_whatever_order_it_is_written() {
-        let name = |read: Read<ConfigMap>| read.key().name;
+        let name = |read: &Read<ConfigMap>| read.key().name;
         for sort in ["ADDED", "MODIFIED"] {
             let event = parse(&format!(r#"{{"type":"{sort}","object":{MAP}}}"#)).unwrap();
-            assert!(matches!(event, Event::Is(read) if name(read.clone()) == "a"), "{sort}");
+            assert!(matches!(event, Event::Is(read) if name(&read) == "a"), "{sort}");
         }
         let event = parse(&format!(r#"{{"object":{MAP},"type":"DELETED"}}"#)).unwrap();
-        assert!(matches!(event, Event::Gone(read) if name(read.clone()) == "a"));
+        assert!(matches!(event, Event::Gone(read) if name(&read) == "a"));
         let event = parse(&format!(r#"{{"type":"BOOKMARK","object":{MAP}}}"#)).unwrap();
         assert!(matches!(event, Event::Bookmark(version) if version == "7"));
         let event = parse(r#"{"type":"ERROR","object":{"status":"Failure","code":410}}"#).unwrap();

@@ -82,7 +82,7 @@ impl Network {
 
     /// The server's time.
     pub fn now(&self) -> Timestamp {
-        // Half the price of an addition, which looks at what may overflow.
+        // Not by an addition, which works out more than this and is asked for at every step.
         let elapsed = self.start.elapsed();
         let second = START.as_second().saturating_add_unsigned(elapsed.as_secs());
         Timestamp::new(second, elapsed.subsec_nanos().cast_signed()).unwrap_or(Timestamp::MAX)

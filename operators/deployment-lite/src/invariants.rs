@@ -113,17 +113,18 @@ impl<A: Api> Invariants<A> {
 
 /// The object as its type has it, but for its managed fields: they may be the larger half, and nothing is judged by them.
 fn decode<K: Resource + DeserializeOwned>(object: &Value) -> Result<K, serde_json::Error> {
+    let (Some(fields), Some(metadata)) = (object.as_object(), object["metadata"].as_object()) else {
+        return K::deserialize(object);
+    };
     let none = Value::Object(Map::new());
-    let rest = all_but("metadata", object).chain([("metadata", &none)]);
+    let rest = all_but("metadata", fields).chain([("metadata", &none)]);
     let mut decoded = K::deserialize(MapDeserializer::new(rest))?;
-    let metadata = all_but("managedFields", &object["metadata"]);
-    *decoded.meta_mut() = ObjectMeta::deserialize(MapDeserializer::new(metadata))?;
+    *decoded.meta_mut() = ObjectMeta::deserialize(MapDeserializer::new(all_but("managedFields", metadata)))?;
     Ok(decoded)
 }
 
-fn all_but<'a>(field: &str, object: &'a Value) -> impl Iterator<Item = (&'a str, &'a Value)> {
-    let fields = object.as_object().into_iter().flatten();
-    fields.filter(move |(name, _)| *name != field).map(|(name, value)| (name.as_str(), value))
+fn all_but<'a>(field: &str, fields: &'a Map<String, Value>) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    fields.iter().filter(move |(name, _)| *name != field).map(|(name, value)| (name.as_str(), value))
 }
 
 #[cfg(test)]
@@ -177,6 +178,13 @@ mod tests {
             assert_eq!(broken(&mut judge, 0, Happening::Made, object), [""; 0], "{object}");
         }
         judge
+    }
+
+    #[test]
+    fn an_object_without_metadata_is_none_of_its_kind() {
+        let mut nothing = set("1", 1, 1);
+        nothing["metadata"] = json!(7);
+        assert!(Judge::new(STALENESS_MAX).see(at(1), Happening::Made, &nothing).is_err());
     }
 
     #[test]
