@@ -60,7 +60,8 @@ impl Failure {
 
     /// 404 of an object.
     pub fn not_found(resource: &Resource, name: &str) -> Self {
-        Self::new(404, "NotFound", format!("{} {name:?} not found", qualified(resource))).of(resource, name)
+        Self::new(404, "NotFound", format!("{} {name:?} not found", qualified(&resource.plural, &resource.group)))
+            .of(resource, name)
     }
 
     /// 404 of a path that is not served.
@@ -70,12 +71,20 @@ impl Failure {
 
     /// 409: there is one already.
     pub fn already_exists(resource: &Resource, name: &str) -> Self {
-        Self::new(409, "AlreadyExists", format!("{} {name:?} already exists", qualified(resource))).of(resource, name)
+        Self::new(
+            409,
+            "AlreadyExists",
+            format!("{} {name:?} already exists", qualified(&resource.plural, &resource.group)),
+        )
+        .of(resource, name)
     }
 
     /// 409: the object is not what the writer thinks it is.
     pub fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", qualified(resource));
+        let message = format!(
+            "Operation cannot be fulfilled on {} {name:?}: {why}",
+            qualified(&resource.plural, &resource.group)
+        );
         Self::new(409, "Conflict", message).of(resource, name)
     }
 
@@ -88,7 +97,12 @@ impl Failure {
     /// 403 of an object.
     pub fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
         let object = if name.is_empty() { String::new() } else { format!(" {name:?}") };
-        Self::new(403, "Forbidden", format!("{}{object} is forbidden: {why}", qualified(resource))).of(resource, name)
+        Self::new(
+            403,
+            "Forbidden",
+            format!("{}{object} is forbidden: {why}", qualified(&resource.plural, &resource.group)),
+        )
+        .of(resource, name)
     }
 
     /// 405.
@@ -99,7 +113,8 @@ impl Failure {
 
     /// 405 of a custom kind.
     pub fn not_supported(resource: &Resource, verb: &str) -> Self {
-        let message = format!("{verb} is not supported on resources of kind {:?}", qualified(resource));
+        let message =
+            format!("{verb} is not supported on resources of kind {:?}", qualified(&resource.plural, &resource.group));
         Self::new(405, "MethodNotAllowed", message).of(resource, "")
     }
 
@@ -247,8 +262,8 @@ impl From<&Cause> for StatusCause {
 }
 
 /// As in `deployments.apps`.
-pub fn qualified(resource: &Resource) -> String {
-    if resource.group.is_empty() { resource.plural.clone() } else { format!("{}.{}", resource.plural, resource.group) }
+pub(crate) fn qualified(plural: &str, group: &str) -> String {
+    if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") }
 }
 
 /// The path of a field; of the object as a whole what Go prints for no path.

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     explore::{OUT_OF_DATE, Saved, target},
+    failure::qualified,
     fault::Plan,
     record::{Record, Requested, Violation},
 };
@@ -140,8 +141,8 @@ impl fmt::Display for Verdict {
         let judged = if self.replayed { *references } else { references + runs };
         for (verb, group, resource) in unused_rights {
             let (plural, subresource) = resource.split_at(resource.find('/').unwrap_or(resource.len()));
-            let dot = if group.is_empty() { "" } else { "." };
-            writeln!(formatter, "a right that none of {judged} runs used: {verb} {plural}{dot}{group}{subresource}")?;
+            let plural = qualified(plural, group);
+            writeln!(formatter, "a right that none of {judged} runs used: {verb} {plural}{subresource}")?;
         }
         for finding in findings.iter().take(FINDINGS_MAX) {
             write!(formatter, "\n{finding}")?;

@@ -15,7 +15,7 @@ use super::{Call, Reply, Server, decode, list, namespace::is_namespace, route::V
 use crate::{
     apply::{self, Writer},
     cause::{Cause, CauseKind},
-    failure::Failure,
+    failure::{Failure, qualified},
     request::{Request, User},
     resource::Resource,
     store::{Collection, Key, Store},
@@ -369,7 +369,7 @@ fn denied(user: &User, access: &Access, missing: &[String]) -> Failure {
         user.name, access.verb, access.resource, access.group
     );
     let plural = access.resource.split('/').next().unwrap_or_default();
-    let qualified = if access.group.is_empty() { plural.to_owned() } else { format!("{plural}.{}", access.group) };
+    let qualified = qualified(plural, &access.group);
     let object = if access.name.is_empty() { String::new() } else { format!(" {:?}", access.name) };
     let mut failure = Failure::new(403, "Forbidden", format!("{qualified}{object} is forbidden: {why}"));
     failure.details.group.clone_from(&access.group);
