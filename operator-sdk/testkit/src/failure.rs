@@ -60,8 +60,7 @@ impl Failure {
 
     /// 404 of an object.
     pub fn not_found(resource: &Resource, name: &str) -> Self {
-        Self::new(404, "NotFound", format!("{} {name:?} not found", qualified(&resource.plural, &resource.group)))
-            .of(resource, name)
+        Self::new(404, "NotFound", format!("{} {name:?} not found", title(resource))).of(resource, name)
     }
 
     /// 404 of a path that is not served.
@@ -71,20 +70,12 @@ impl Failure {
 
     /// 409: there is one already.
     pub fn already_exists(resource: &Resource, name: &str) -> Self {
-        Self::new(
-            409,
-            "AlreadyExists",
-            format!("{} {name:?} already exists", qualified(&resource.plural, &resource.group)),
-        )
-        .of(resource, name)
+        Self::new(409, "AlreadyExists", format!("{} {name:?} already exists", title(resource))).of(resource, name)
     }
 
     /// 409: the object is not what the writer thinks it is.
     pub fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
-        let message = format!(
-            "Operation cannot be fulfilled on {} {name:?}: {why}",
-            qualified(&resource.plural, &resource.group)
-        );
+        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", title(resource));
         Self::new(409, "Conflict", message).of(resource, name)
     }
 
@@ -97,12 +88,7 @@ impl Failure {
     /// 403 of an object.
     pub fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
         let object = if name.is_empty() { String::new() } else { format!(" {name:?}") };
-        Self::new(
-            403,
-            "Forbidden",
-            format!("{}{object} is forbidden: {why}", qualified(&resource.plural, &resource.group)),
-        )
-        .of(resource, name)
+        Self::new(403, "Forbidden", format!("{}{object} is forbidden: {why}", title(resource))).of(resource, name)
     }
 
     /// 405.
@@ -113,8 +99,7 @@ impl Failure {
 
     /// 405 of a custom kind.
     pub fn not_supported(resource: &Resource, verb: &str) -> Self {
-        let message =
-            format!("{verb} is not supported on resources of kind {:?}", qualified(&resource.plural, &resource.group));
+        let message = format!("{verb} is not supported on resources of kind {:?}", title(resource));
         Self::new(405, "MethodNotAllowed", message).of(resource, "")
     }
 
@@ -264,6 +249,10 @@ impl From<&Cause> for StatusCause {
 /// As in `deployments.apps`.
 pub(crate) fn qualified(plural: &str, group: &str) -> String {
     if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") }
+}
+
+fn title(resource: &Resource) -> String {
+    qualified(&resource.plural, &resource.group)
 }
 
 /// The path of a field; of the object as a whole what Go prints for no path.
