@@ -6,7 +6,7 @@
 //! | O2 quiescence | in the quiet hour nothing is written, Leases aside, and hardly anything is asked; after a fault an Event may still be, in its first half |
 //! | O3 summary | nothing is created or deleted more often than without faults |
 //! | O4 invariant | what your own judges say |
-//! | O5 answers, log, races | nobody panics; no 400, 403, 405, 415 or 422 that no fault made; without faults also no 409, no 404 but to a GET, and no error in the log; none in the second half of the quiet hour with them |
+//! | O5 answers, log, races | nobody panics; no 400, 403, 405, 415 or 422 that no fault made; without faults also no 409, no 404 but to a GET, no kind that is asked for and never served, and no error in the log; none in the second half of the quiet hour with them |
 //! | O6 budget | nobody tries to write much more often than without faults: who fails waits |
 //! | O7 leaks | what belongs to something that is gone goes with it |
 //! | O8 determinism | the same seed gives the same run |

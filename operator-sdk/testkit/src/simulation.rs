@@ -11,7 +11,7 @@ mod latch;
 mod logs;
 #[cfg(feature = "sdk")]
 mod operator;
-mod place;
+pub(crate) mod place;
 mod process;
 mod quiet;
 mod recorder;
@@ -126,7 +126,8 @@ impl Simulation {
         self
     }
 
-    /// One more process, under this name and with the rights of this user. It is started again whenever it ends.
+    /// One more process, under this name and with the rights of this user. It is to run until it is stopped
+    /// ([`Environment::stopped`]): one that ends of itself is started again, and where nothing went wrong it is found broken.
     #[must_use]
     pub fn process<F>(self, name: &str, user: User, body: impl Fn(Environment) -> F + Send + Sync + 'static) -> Self
     where

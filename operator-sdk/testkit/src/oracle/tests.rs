@@ -73,17 +73,35 @@ impl Run {
         self
     }
 
-    fn request(mut self, process: &str, method: &str, code: u16) -> Self {
-        let reason = if code < 300 { String::new() } else { "Reason".to_owned() };
-        let answer = Answered { code, reason, message: String::new(), is_effective: false, is_fault: false };
+    fn request(self, process: &str, method: &str, code: u16) -> Self {
+        self.request_of(process, method, "/api/v1/namespaces/default/pods/web", code)
+    }
+
+    fn request_of(self, process: &str, method: &str, path: &str, code: u16) -> Self {
+        self.answered(process, method, path, Some((code, if code < 300 { "" } else { "Reason" })))
+    }
+
+    /// A request of a path that is not served.
+    fn request_in_vain(self, process: &str, method: &str, path: &str) -> Self {
+        self.answered(process, method, path, Some((404, "")))
+    }
+
+    fn answered(mut self, process: &str, method: &str, path: &str, answer: Option<(u16, &str)>) -> Self {
+        let answer = answer.map(|(code, reason)| Answered {
+            code,
+            reason: reason.to_owned(),
+            message: String::new(),
+            is_effective: false,
+            is_fault: false,
+        });
         self.record.requests.push(Requested {
             id: 1,
             sent: Timestamp::UNIX_EPOCH,
             process: process.into(),
             counted: Counted { request: Some(1), write: Some(1), election: None },
             method: method.to_owned(),
-            path: "/api/v1/pods".to_owned(),
-            answer: Some(answer),
+            path: path.to_owned(),
+            answer,
             faults: Vec::new(),
         });
         self
@@ -217,6 +235,31 @@ fn a_refusal_of_the_servers_own_is_told_and_one_that_a_fault_explains_is_not() {
     let crash = || Effect::crash(true);
     assert_eq!(Run::default().request("a", "PUT", 409).with_fault(crash()).broken(), [""; 0]);
     assert_eq!(Run::default().request("a", "PUT", 422).with_fault(crash()).broken(), ["O5 answers"]);
+}
+
+#[test]
+fn a_kind_that_is_asked_for_and_never_served_is_told_and_one_that_comes_is_not() {
+    let widgets = "/apis/example.com/v1/namespaces/default/widgets";
+    let asked = |method: &str, path: &str| Run::default().request_in_vain("a", method, path);
+    let anna = format!("{widgets}/anna");
+    for (method, path) in [("GET", "/apis/example.com/v1/widgets?limit=500"), ("GET", &anna), ("POST", widgets)] {
+        let broken = asked(method, path).record.broken();
+        assert_eq!(broken.len(), 1, "{broken:?}");
+        assert!(broken[0].message.contains("never serves example.com/v1 widgets: give the definition"), "{broken:?}");
+    }
+    let later = |process: &str, path: &str| asked("GET", widgets).request_of(process, "GET", path, 200).broken();
+    assert_eq!(later("a", "/apis/example.com/v1/widgets?watch=true"), [""; 0]);
+    assert_eq!(later("b", widgets), [""; 0], "of a replica");
+    assert_eq!(later("a", "/apis/example.com/v1/gadgets"), ["O5 answers"]);
+    assert_eq!(later("a", "/apis/example.com/v2/widgets"), ["O5 answers"]);
+    assert_eq!(asked("GET", widgets).answered("a", "GET", widgets, None).broken(), ["O5 answers"]);
+    assert_eq!(asked("GET", widgets).with_fault(Effect::WatchClose).broken(), [""; 0]);
+    for question in ["/apis", "/apis/example.com", "/apis/example.com/v1"] {
+        assert_eq!(asked("GET", question).broken(), [""; 0], "{question}");
+    }
+    let mut actor = asked("GET", widgets);
+    actor.record.actors = ["a".into()].into();
+    assert_eq!(actor.broken(), [""; 0]);
 }
 
 #[test]

@@ -9,6 +9,8 @@ use crate::{fault::injector::Sort, request::Request};
 pub(crate) struct Place {
     /// Empty for the core group.
     pub(crate) group: String,
+    /// As in `v1`.
+    pub(crate) version: String,
     /// As in `pods`; empty: nothing that is stored.
     pub(crate) plural: String,
     /// `None`: all, or none.
@@ -25,7 +27,8 @@ impl Place {
             Some("apis") => parts.next().unwrap_or_default(),
             _ => return Self::default(),
         };
-        let mut rest: Vec<&str> = parts.skip(1).collect();
+        let version = parts.next().unwrap_or_default().to_owned();
+        let mut rest: Vec<&str> = parts.collect();
         // The status of a namespace is not in it.
         let is_in_namespace = rest.first() == Some(&"namespaces") && rest.len() > 2 && !is_part_of_namespace(rest[2]);
         let namespace = is_in_namespace.then(|| rest[1].to_owned());
@@ -33,7 +36,7 @@ impl Place {
             rest.drain(..2);
         }
         let part = |index: usize| rest.get(index).map(|part| (*part).to_owned()).unwrap_or_default();
-        Self { group: group.to_owned(), plural: part(0), namespace, name: part(1) }
+        Self { group: group.to_owned(), version, plural: part(0), namespace, name: part(1) }
     }
 
     /// How many parts the path of an object has, with the empty one before its first slash.
@@ -64,16 +67,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_names_group_kind_namespace_and_name() {
+    fn a_path_names_group_version_kind_namespace_and_name() {
         let place = |path| {
-            let Place { group, plural, namespace, name } = Place::of(path);
-            format!("{group} {plural} {} {name}", namespace.unwrap_or_default())
+            let Place { group, version, plural, namespace, name } = Place::of(path);
+            format!("{group} {version} {plural} {} {name}", namespace.unwrap_or_default())
         };
-        assert_eq!(place("/api/v1/namespaces/default/pods/web/status"), " pods default web");
-        assert_eq!(place("/apis/apps/v1/deployments"), "apps deployments  ");
-        assert_eq!(place("/api/v1/namespaces/default"), " namespaces  default");
-        assert_eq!(place("/api/v1/namespaces/default/status"), " namespaces  default");
-        assert_eq!(place("/readyz"), "   ");
+        assert_eq!(place("/api/v1/namespaces/default/pods/web/status"), " v1 pods default web");
+        assert_eq!(place("/apis/apps/v1/deployments"), "apps v1 deployments  ");
+        assert_eq!(place("/api/v1/namespaces/default"), " v1 namespaces  default");
+        assert_eq!(place("/api/v1/namespaces/default/status"), " v1 namespaces  default");
+        assert_eq!(place("/apis/apps/v1"), "apps v1   ");
+        assert_eq!(place("/readyz"), "    ");
     }
 
     #[test]

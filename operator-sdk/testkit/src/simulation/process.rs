@@ -166,7 +166,9 @@ impl Process {
                     life.end();
                     match ended {
                         Ok(Ok(())) if *life.stopping.borrow() => world.log(false, format!("{} stopped", self.name())),
-                        Ok(Ok(())) => world.log(false, format!("{} ended", self.name())),
+                        Ok(Ok(())) => {
+                            world.log(true, format!("{} ended, and is to run until it is stopped", self.name()));
+                        }
                         Ok(Err(error)) => world.log(true, format!("{} ended: {error}", self.name())),
                         Err(panic) => world.log(true, format!("{} panicked: {panic}", self.name())),
                     }
