@@ -42,6 +42,8 @@ pub struct Verdict {
     pub unused_rights: BTreeSet<(String, String, String)>,
     /// Whether this is one plan, run once more to be looked at.
     pub(crate) replayed: bool,
+    /// Whether nobody on trial changed anything, Leases aside, even with nothing going wrong.
+    pub(crate) is_idle: bool,
     /// Whether faults were asked for, and none struck.
     pub(crate) is_vain: bool,
 }
@@ -137,6 +139,9 @@ impl fmt::Display for Verdict {
         }
         if !self.replayed && runs < plans {
             writeln!(formatter, "{} plans were left when so many had failed", plans - runs)?;
+        }
+        if self.is_idle {
+            writeln!(formatter, "nobody on trial wrote anything: is there anything for them to do?")?;
         }
         let judged = if self.replayed { *references } else { references + runs };
         for (verb, group, resource) in unused_rights {

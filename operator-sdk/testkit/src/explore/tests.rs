@@ -343,6 +343,18 @@ fn that_no_fault_is_left_to_be_tried_is_no_success_either() {
 }
 
 #[test]
+fn who_has_nothing_to_do_is_told_so() {
+    let told = |manifest: Manifest| {
+        let simulation =
+            Simulation::new().process("mirror", User::administrator(), |environment| mirror(environment, Bug::None));
+        simulation.with(manifest).explore(Faults::none()).to_string().contains("\nnobody on trial wrote anything: ")
+    };
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "a"}});
+    assert!(told(account.into()), "it looks at maps and secrets");
+    assert!(!told(maps(&["a"])));
+}
+
+#[test]
 fn who_wants_no_faults_says_so() {
     let verdict = simulation(Bug::GivesUp).explore(Faults::none());
     verdict.assert_converges();
@@ -354,7 +366,10 @@ fn a_process_that_ends_of_itself_is_told_whatever_others_do() {
     let brief = |_: Environment| async { Ok(()) };
     let verdict = simulation(Bug::None).process("brief", User::administrator(), brief).explore(Faults::none());
     let broken = &verdict.findings[0].violations[0];
-    assert_eq!((broken.oracle, broken.title()), ("O5 log", "brief ended, and is to run until it is stopped"));
+    assert_eq!(
+        (broken.oracle, broken.title()),
+        ("O5 log", "brief ended, and is to run until it is stopped, awaiting `Environment::stopped` if all is done")
+    );
 }
 
 #[test]

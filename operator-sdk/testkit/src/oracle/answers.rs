@@ -74,6 +74,6 @@ fn missing((group, version, plural): &Kind) -> String {
     let api_version = if group.is_empty() { version } else { &format!("{group}/{version}") };
     format!(
         "the server never serves {api_version} {plural}: give the definition by `Simulation::installed`, or by `installs` of \
-         your operator; if it is there, look at its versions and its scope"
+         your operator; if it is there, look at its versions and its scope; if it may be missing, ask discovery first"
     )
 }
