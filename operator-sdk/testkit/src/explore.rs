@@ -27,7 +27,7 @@ pub use self::{
 use crate::{
     fault::{Effect, Fault, Plan},
     oracle::{self, reference::Reference},
-    record::{Record, Requested, Violation},
+    record::{Record, Violation},
     simulation::{Right, Simulation},
     store::{Collection, Key},
     verdict::{Finding, Verdict},
@@ -243,8 +243,7 @@ impl Simulation {
             }
         }
         verdict.references = runs.len();
-        let is_on_trial = |run: &Record, write: &Requested| !run.actors.contains(&write.process);
-        verdict.is_idle = !runs.iter().any(|run| run.effective_writes().any(|write| is_on_trial(run, write)));
+        verdict.is_idle = !runs.iter().any(|run| run.effective_writes().any(|write| run.is_on_trial(write)));
         verdict.unused_rights = self.unused_rights(&used.0);
         if !verdict.findings.is_empty() {
             return (None, verdict);

@@ -182,6 +182,11 @@ impl Record {
         self.requests.iter().filter(|request| request.is_effective() && request.counted.write.is_some())
     }
 
+    /// Whether it is not one of an actor.
+    pub(crate) fn is_on_trial(&self, request: &Requested) -> bool {
+        !self.actors.contains(&request.process)
+    }
+
     /// What people have asked for.
     pub(crate) fn asked(&self) -> BTreeSet<(Collection, Key)> {
         let of_people = self.commits.iter().filter(|commit| commit.request == 0);

@@ -16,14 +16,15 @@ const IF_FAULTS: [u16; 2] = [404, 409];
 /// Refusals that are not of the plan's making, and panics.
 pub(crate) fn judge(record: &Record) -> Vec<Violation> {
     let is_undisturbed = record.plan.faults.is_empty();
-    let on_trial = record.requests.iter().filter(|request| !record.actors.contains(&request.process));
+    let on_trial = record.requests.iter().filter(|request| record.is_on_trial(request));
     let unserved = if is_undisturbed { unserved(on_trial.clone()) } else { BTreeSet::new() };
     let refused = on_trial.filter_map(|request| {
         let answer = request.answer.as_ref().filter(|answer| !answer.is_fault)?;
         let violation = |oracle, message| {
             Some(Violation { oracle, time: request.sent, message: format!("{message}\n  {request}") })
         };
-        match kind(request).filter(|kind| answer.code == 404 && unserved.contains(kind)) {
+        let asked = if answer.code == 404 { kind(request) } else { None };
+        match asked.filter(|kind| unserved.contains(kind)) {
             Some(kind) => violation("O5 answers", &missing(&kind)),
             None if is_undisturbed && is_unexpected(request, answer.code) => violation("O5 races", &answer.message),
             None if NEVER.contains(&answer.code) => violation("O5 answers", &answer.message),

@@ -13,7 +13,7 @@ const TRIES_MAX: usize = 40;
 /// do the work of the other.
 pub(crate) fn tries(record: &Record) -> usize {
     let writes = record.requests.iter().filter(|request| request.counted.write.is_some());
-    writes.filter(|request| !record.actors.contains(&*request.process)).count()
+    writes.filter(|request| record.is_on_trial(request)).count()
 }
 
 /// Says so if that was much more often than in the reference.

@@ -167,8 +167,8 @@ impl Process {
                     match ended {
                         Ok(Ok(())) if *life.stopping.borrow() => world.log(false, format!("{} stopped", self.name())),
                         Ok(Ok(())) => {
-                            let what_to_do = "is to run until it is stopped, awaiting `Environment::stopped` if all is done";
-                            world.log(true, format!("{} ended, and {what_to_do}", self.name()));
+                            let way_out = "is to run until it is stopped, awaiting `Environment::stopped` if all is done";
+                            world.log(true, format!("{} ended, and {way_out}", self.name()));
                         }
                         Ok(Err(error)) => world.log(true, format!("{} ended: {error}", self.name())),
                         Err(panic) => world.log(true, format!("{} panicked: {panic}", self.name())),
